@@ -1,0 +1,47 @@
+"""Writes that a reader, a crash or a full disk never sees half done."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of `path` once it is whole and on disk; on an error nothing changes."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; the result should follow the user's umask like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces `path` by `content`, atomically."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Adds one line to `path` in a single write, so that appends of several processes never mix.
+
+    A torn last line, left by a crash, is closed first: it stays unreadable by itself and spoils nothing after it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, (b"\n" if torn else b"") + line.rstrip(b"\n") + b"\n")
+    finally:
+        os.close(descriptor)
