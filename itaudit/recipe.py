@@ -1,0 +1,376 @@
+"""Recipes: what a run is asked to do, typed, with every default resolved and every error naming its key."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from itaudit.errors import UserError
+
+LABEL = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A table of a recipe: unknown keys and silently converted types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Base(Section):
+    """The base model that tuned models are compared with."""
+
+    model: str = "embedded"
+    """Hub name, local directory, GGUF file, or `embedded` (SmolLM2-135M-Instruct)."""
+    revision: str = "main"
+    """Revision of a hub model."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the weights; `auto` is bfloat16 on a GPU and float32 elsewhere."""
+    trust_remote_code: bool = False
+    """Run code that a hub model brings along; only for models that you trust."""
+
+
+class Rows(Section):
+    """Instances of a file: which of them, and which turn of a conversation is audited."""
+
+    path: str
+    """File, folder, saved `datasets` directory or hub name."""
+    format: str = "auto"
+    """A dataset format, or `auto` to detect it by content."""
+    split: str = "train"
+    """Split of a hub dataset or a saved dataset directory."""
+    turn: int = -1
+    """Which assistant answer is audited: 0 is the first, -1 the last."""
+    limit: Count = 0
+    """At most so many instances, the first that qualify; 0 is all of them."""
+    without_input: bool = False
+    """Only instances whose input is empty."""
+
+
+class Data(Rows):
+    """The dataset that the models are tuned on, and traces lead to."""
+
+
+class Prompts(Rows):
+    """The prompts that every model answers."""
+
+
+class Context(Section):
+    """How a prompt becomes the text that the models read; the same for base and tuned models."""
+
+    template: str = "auto"
+    """`chat` (the tokenizer's own), `alpaca`, `plain`, or a Jinja file given `messages`; `auto` is `chat` where
+    the tokenizer has one, `plain` for encoder-decoder models, else `alpaca`."""
+    system: str = ""
+    """System message put before every conversation that has none; empty leaves it to the template."""
+
+
+class Tuning(Section):
+    """What both tuning methods share; the defaults are those of Ghosh et al. 2024, section 4."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    batch_size: Positive = 32
+    """Effective batch: instances per optimiser step, over all processes."""
+    micro_batch_size: Positive = 4
+    """Instances per forward pass; `batch_size` is a multiple of it, the rest is gradient accumulation."""
+    max_length: Positive = 1024
+    """Longer instances lose their end, and are counted."""
+    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
+    warmup_ratio: Share = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    neftune_alpha: Annotated[float, Field(ge=0)] = 0.0
+    """Noise on the embeddings (NEFTune); 0 is none."""
+    packing: bool = False
+    """Several instances in one sequence, kept apart by their positions."""
+    gradient_checkpointing: bool = False
+    checkpoint_steps: Count = 0
+    """Optimiser steps between checkpoints; 0 is one per epoch."""
+    processes: Positive = 1
+    """Processes on this machine, through accelerate; more than 1 wants as many GPUs."""
+
+
+class Lft(Tuning):
+    """LoRA fine-tuning: the base weights stay as they are."""
+
+    method: Literal["lft"]
+    rank: Positive = 8
+    alpha: Positive = 16
+    dropout: Share = 0.0
+    target_modules: list[str] = ["all-linear"]
+    """Names of the modules that get an adapter, or `all-linear`."""
+
+
+class Sft(Tuning):
+    """Full-parameter fine-tuning."""
+
+    method: Literal["sft"]
+
+
+class Existing(Section):
+    """A tuned model or LoRA adapter that is there already."""
+
+    method: Literal["existing"]
+    model: str
+    """Hub name, local directory, GGUF file, or LoRA adapter directory over the base model."""
+    revision: str = "main"
+
+
+class Imported(Section):
+    """Responses that were generated elsewhere, read from a file."""
+
+    method: Literal["imported"]
+    responses: str
+    """JSON lines with `id` or `prompt`, and `response`."""
+    model: str = ""
+    """The model that wrote them, if it can be loaded; without it ranks are known and KL is not."""
+    revision: str = "main"
+
+
+Model = Annotated[Lft | Sft | Existing | Imported, Field(discriminator="method")]
+
+
+class Generate(Section):
+    """How responses are generated."""
+
+    max_new_tokens: Positive = 256
+    batch_size: Positive = 8
+    sample: bool = False
+    """Draw tokens instead of taking the most likely one."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Count = 0
+    """Draw among so many tokens; 0 is all."""
+    beams: Positive = 1
+
+    @model_validator(mode="after")
+    def _sampling_is_asked_for(self) -> "Generate":
+        if not self.sample and (self.temperature, self.top_p, self.top_k) != (1.0, 1.0, 0):
+            raise ValueError("temperature, top_p and top_k need sample = true")
+        return self
+
+
+class Score(Section):
+    """How the two distributions are compared."""
+
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Alternatives of each model kept per position."""
+    batch_size: Positive = 4
+    """Responses per forward pass."""
+    chunk: Positive = 256
+    """Positions whose full-vocabulary logits are in memory at once."""
+    marginal: Positive = 1
+    """Lowest base rank that is marginal."""
+    shifted: Positive = 3
+    """Lowest base rank that is shifted."""
+    base_responses: bool = True
+    """Keep the base model's own alternatives along its own responses."""
+    aligntds: bool = False
+    """Also keep KL as the AlignTDS tool computes it (base to tuned, top-30 lists renormalised, intersection)."""
+
+    @model_validator(mode="after")
+    def _classes_in_order(self) -> "Score":
+        if self.shifted <= self.marginal:
+            raise ValueError("shifted must be above marginal")
+        return self
+
+
+class Trace(Section):
+    """How sources are looked up."""
+
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Sources kept per span."""
+    engine: Literal["bm25s", "rank-bm25"] = "bm25s"
+    """`rank-bm25` is the slow reference."""
+    verbatim_words: Positive = 5
+    """Shortest verbatim span, in words."""
+
+
+class Recipe(Section):
+    """A whole recipe."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "audit"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    base: Base = Base()
+    data: Data
+    prompts: Prompts
+    context: Context = Context()
+    models: dict[str, Model]
+    generate: Generate = Generate()
+    score: Score = Score()
+    trace: Trace = Trace()
+
+    @field_validator("models")
+    @classmethod
+    def _labels(cls, models: dict[str, Model]) -> dict[str, Model]:
+        import re
+
+        if not models:
+            raise ValueError('nothing to audit; add a table such as [models.lft] with method = "lft"')
+        for label in models:
+            if label == "base" or not re.match(LABEL, label):
+                raise ValueError(f"{label!r} can't be a label; use up to 32 of a-z, 0-9, - and _, and not 'base'")
+        return models
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> "Recipe":
+        for label, model in self.models.items():
+            if not isinstance(model, Lft | Sft):
+                continue
+            share = model.micro_batch_size * model.processes
+            if model.batch_size % share:
+                raise ValueError(
+                    f"models.{label}.batch_size: {model.batch_size} is no multiple of micro_batch_size × "
+                    f"processes = {share}"
+                )
+        return self
+
+    def tuned_here(self) -> dict[str, Lft | Sft]:
+        """The models that this recipe tunes, by label."""
+        return {label: model for label, model in self.models.items() if isinstance(model, Lft | Sft)}
+
+
+def read_recipe(path: Path, overrides: tuple[str, ...] = (), *, name: str | None = None) -> Recipe:
+    """The recipe in a TOML file, with `key=value` overrides, paths made absolute and files checked.
+
+    Raises UserError that names the file and the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: can't read the recipe: {error.strerror}", code=2) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a TOML file: {error}", code=2) from None
+    for override in overrides:
+        _set(table, override)
+    if name is not None:
+        table["name"] = name
+    recipe = check_recipe(table, str(path))
+    return _with_files(recipe, path)
+
+
+def check_recipe(table: dict[str, Any], where: str) -> Recipe:
+    """The typed recipe of a parsed table; raises UserError on the first key that is wrong."""
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        # One line for one mistake: the first, and how many more there are.
+        problems = error.errors(include_url=False)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"{where}: {_problem(problems[0])}{more}", code=2) from None
+
+
+def write_recipe(recipe: Recipe) -> bytes:
+    """The complete recipe as TOML; reading it back gives an equal recipe."""
+    return tomli_w.dumps(recipe.model_dump()).encode()
+
+
+def _problem(problem: Any) -> str:
+    # A discriminated union puts the method's name between the label and its key; users never wrote it there.
+    location = [part for part in problem["loc"]]
+    if len(location) > 2 and location[0] == "models":
+        del location[2]
+    key = ".".join(str(part) for part in location)
+    kind, message = problem["type"], str(problem["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return f"{key}: no such key; see docs/recipes.md for the keys there are"
+    if kind == "missing":
+        return f"{key}: required, and missing"
+    if kind == "union_tag_not_found":
+        return f"{key}.method: required, and missing; one of lft, sft, existing, imported"
+    if kind == "union_tag_invalid":
+        return f"{key}.method: {problem['ctx']['tag']!r} is not one of lft, sft, existing, imported"
+    if kind == "value_error":
+        return f"{key}: {message}" if key else message
+    shown = repr(problem["input"])
+    return f"{key}: {message}, not {shown if len(shown) < 60 else shown[:57] + '...'}"
+
+
+def _set(table: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    keys = key.strip().split(".")
+    if not separator or not all(keys):
+        raise UserError(f"--set {override}: expected key=value, such as generate.max_new_tokens=64", code=2)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        # A bare word is a string; quoting inside a shell is a nuisance that nobody needs.
+        value = text
+    target = table
+    for part in keys[:-1]:
+        inner = target.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {override}: {part} is a value, not a table", code=2)
+        target = inner
+    target[keys[-1]] = value
+
+
+def _looks_local(name: str) -> bool:
+    """Whether a name means a path: hub names are `name` or `owner/name`, and nothing else."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or bool(Path(name).suffix in _FILE_SUFFIXES)
+
+
+_FILE_SUFFIXES = {
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".csv",
+    ".parquet",
+    ".arrow",
+    ".gguf",
+    ".jinja",
+    ".txt",
+    ".tsv",
+}
+
+
+def resolve_path(name: str, directory: Path, where: str) -> str:
+    """An absolute path where `name` means a local one, seen from `directory`; a hub name stays as it is."""
+    path = directory / Path(name).expanduser()
+    if path.exists():
+        return str(path.resolve())
+    if _looks_local(name):
+        raise UserError(f"{where}: {path} does not exist", code=2)
+    return name
+
+
+def _with_files(recipe: Recipe, path: Path) -> Recipe:
+    directory = path.resolve().parent
+
+    def resolved(name: str, key: str) -> str:
+        return resolve_path(name, directory, f"{path}: {key}")
+
+    changes: dict[str, Any] = {
+        "data": recipe.data.model_copy(update={"path": resolved(recipe.data.path, "data.path")}),
+        "prompts": recipe.prompts.model_copy(update={"path": resolved(recipe.prompts.path, "prompts.path")}),
+    }
+    if recipe.base.model != "embedded":
+        model = resolved(recipe.base.model, "base.model")
+        changes["base"] = recipe.base.model_copy(update={"model": model})
+    if recipe.context.template not in ("auto", "chat", "alpaca", "plain"):
+        template = resolved(recipe.context.template, "context.template")
+        if not Path(template).is_file():
+            raise UserError(
+                f"{path}: context.template: {template!r} is not chat, alpaca, plain, auto or a Jinja file",
+                code=2,
+            )
+        changes["context"] = recipe.context.model_copy(update={"template": template})
+    models: dict[str, Model] = {}
+    for label, model_section in recipe.models.items():
+        update: dict[str, str] = {}
+        if isinstance(model_section, Imported):
+            responses = resolved(model_section.responses, f"models.{label}.responses")
+            if not Path(responses).is_file():
+                raise UserError(f"{path}: models.{label}.responses: {responses} is not a file", code=2)
+            update["responses"] = responses
+        if isinstance(model_section, Existing | Imported) and model_section.model not in ("", "embedded"):
+            update["model"] = resolved(model_section.model, f"models.{label}.model")
+        models[label] = model_section.model_copy(update=update)
+    changes["models"] = models
+    return recipe.model_copy(update=changes)

@@ -1,0 +1,38 @@
+"""Jobs: worker processes that outlive the terminal that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from itaudit.errors import UserError
+from itaudit.runs.run import Run
+
+
+def start(run: Run) -> int:
+    """Starts a detached worker on a run and returns its pid; raises UserError where one is at work already."""
+    status = run.status()
+    if status is not None and status.state in ("queued", "running") and status.alive(time.time()):
+        raise UserError(f"{run.path}: a worker (pid {status.pid}) is at work on it; `itaudit logs {run.path} -f`")
+    with run.log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "itaudit.engine.worker", str(run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def cancel(run: Run) -> int:
+    """Asks the worker to finish its step, save and stop; returns its pid. Raises UserError where there is none."""
+    status = run.status()
+    if status is None or not status.alive(time.time()) or status.state not in ("queued", "running"):
+        raise UserError(f"{run.path}: no worker is at work on it")
+    try:
+        os.kill(status.pid, signal.SIGTERM)
+    except OSError as error:
+        raise UserError(f"{run.path}: can't signal the worker (pid {status.pid}): {error.strerror}") from None
+    return status.pid

@@ -1,0 +1,339 @@
+"""The run directory: its layout, and everything that can be read from it."""
+
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from itaudit.analysis.shift import ShiftSummary, Thresholds, summarize
+from itaudit.data.dataset import Dataset
+from itaudit.errors import UserError
+from itaudit.recipe import Recipe, check_recipe, write_recipe
+from itaudit.runs import marks as marks_file
+from itaudit.runs.events import EventLog, EventPage, read_events
+from itaudit.runs.state import JobState, RunState, replay
+from itaudit.runs.status import Status, read_status
+from itaudit.runs.tables import GrowingTable, map_table
+from itaudit.trace.types import Evidence, Source, Span
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of a run, in the order of the prompts file."""
+
+    order: int
+    id: str
+    prompt: str
+    reference: str | None
+    messages: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One model's answer to one prompt; `finish` is eos, cut_off, empty or imported."""
+
+    prompt_id: str
+    response: str
+    finish: str
+    ids: list[int]
+    context_ids: list[int]
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """A response position by position: lists of one value a position, as the SCORES schema describes them."""
+
+    prompt_id: str
+    ids: list[int]
+    starts: list[int]
+    ends: list[int]
+    rank_base: list[int]
+    logprob_base: list[float]
+    logprob_tuned: list[float] | None
+    kl: list[float] | None
+    kl_reverse: list[float] | None
+    kl_aligntds: list[float] | None
+    top_base: list[list[tuple[int, float]]]
+    """(token id, log-probability in nats), most likely first, a list a position."""
+    top_tuned: list[list[tuple[int, float]]] | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptShift:
+    """What the list of prompts shows of one scored response: counts of positions by class, KL in nats."""
+
+    prompt_id: str
+    unshifted: int
+    marginal: int
+    shifted: int
+    kl_sum: float | None
+
+    @property
+    def tokens(self) -> int:
+        return self.unshifted + self.marginal + self.shifted
+
+    @property
+    def share_shifted(self) -> float:
+        return self.shifted / self.tokens if self.tokens else 0.0
+
+    @property
+    def kl_mean(self) -> float | None:
+        return None if self.kl_sum is None or not self.tokens else self.kl_sum / self.tokens
+
+
+class Run:
+    """One run directory. Opening reads only the recipe; everything else is read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.name = self.path.name
+        self.recipe_path = self.path / "recipe.toml"
+        self.status_path = self.path / "status.json"
+        self.events_path = self.path / "events.jsonl"
+        self.log_path = self.path / "worker.log"
+        self.marks_path = self.path / "marks.jsonl"
+        self.dataset_path = self.path / "dataset.arrow"
+        self.prompts_path = self.path / "prompts.arrow"
+        self.vocabulary_path = self.path / "vocabulary.arrow"
+        self.base_path = self.path / "base.json"
+        self.trace_index_path = self.path / "trace_index.json"
+        if not self.recipe_path.is_file():
+            raise UserError(f"{path}: not a run (it has no recipe.toml); `itaudit ls` lists the runs there are")
+
+    @classmethod
+    def create(cls, directory: Path, recipe: Recipe) -> "Run":
+        """Makes `directory/NAME` with its complete recipe; a name that is taken gets a number."""
+        for number in range(1, 10_000):
+            path = directory / (recipe.name if number == 1 else f"{recipe.name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise UserError(f"{path}: can't make the run directory: {error.strerror}") from None
+            (path / "recipe.toml").write_bytes(write_recipe(recipe))
+            return cls(path)
+        raise UserError(f"{directory}: too many runs are called {recipe.name}; give another --name")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The complete recipe; raises UserError where somebody broke the file."""
+        try:
+            return check_recipe(tomllib.loads(self.recipe_path.read_text(encoding="utf-8")), str(self.recipe_path))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.recipe_path}: not a TOML file: {error}") from None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """`base`, then the tuned models in the recipe's order."""
+        return (BASE, *self.recipe.models)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return Thresholds(self.recipe.score.marginal, self.recipe.score.shifted)
+
+    def model_dir(self, label: str) -> Path:
+        """Where the worker saves a tuned model: full weights, or a LoRA adapter."""
+        return self.path / "models" / label
+
+    def event_log(self) -> EventLog:
+        return EventLog(self.events_path)
+
+    def events(self, offset: int = 0) -> EventPage:
+        """Complete events from a byte offset on."""
+        return read_events(self.events_path, offset)
+
+    def status(self) -> Status | None:
+        return read_status(self.status_path)
+
+    def state(self) -> RunState:
+        """The state by all events so far; see `believed` for whether the worker is still there."""
+        return replay(self.events().events)
+
+    def job(self, state: RunState | None = None) -> JobState:
+        """The job's state, corrected for a worker that died without a word, which reads as failed."""
+        told = (state or self.state()).job
+        if told not in ("queued", "running", "new"):
+            return told
+        status = self.status()
+        if status is None:
+            return told
+        alive = status.alive(time.time())
+        if told == "new":
+            return "queued" if alive else "failed"
+        return told if alive else "failed"
+
+    def log_tail(self, lines: int = 20) -> list[str]:
+        """The last lines of the worker's output."""
+        try:
+            with self.log_path.open("rb") as file:
+                file.seek(0, 2)
+                file.seek(max(0, file.tell() - 64 * 1024))
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        # Progress bars of libraries redraw with carriage returns; what counts is their last word.
+        text = content.decode("utf-8", "replace")
+        return [line.rsplit("\r", 1)[-1] for line in text.rstrip("\n").split("\n")[-lines:]]
+
+    def base(self) -> dict[str, Any]:
+        """`name` and local `path` of the base model that was loaded; empty before that."""
+        try:
+            content: dict[str, Any] = orjson.loads(self.base_path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return content
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The instances as they were tuned on; raises UserError before the prepare stage is done."""
+        if not self.dataset_path.exists():
+            raise UserError(f"{self.path}: the dataset is not read yet; `itaudit resume {self.path}` goes on")
+        return Dataset.open(self.dataset_path)
+
+    @cached_property
+    def _prompts(self) -> tuple[Prompt, ...]:
+        rows = map_table(self.prompts_path).to_pylist()
+        return tuple(
+            Prompt(order, row["id"], row["prompt"], row["reference"], tuple(orjson.loads(row["messages"])))
+            for order, row in enumerate(rows)
+        )
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts; none before the prepare stage is done."""
+        return self._prompts if self.prompts_path.exists() else ()
+
+    def prompt(self, prompt_id: str) -> Prompt:
+        """One prompt; raises UserError where there is none of that id."""
+        for prompt in self.prompts():
+            if prompt.id == prompt_id:
+                return prompt
+        raise UserError(f"{self.path}: no prompt {prompt_id!r}; `itaudit prompts {self.path}` lists them", code=2)
+
+    def table(self, kind: str, label: str) -> GrowingTable:
+        """The `responses`, `scores` or `traces` of one model; raises UserError for an unknown label."""
+        if label not in self.labels:
+            raise UserError(f"{self.path}: no model {label!r}; there are {', '.join(self.labels)}", code=2)
+        return GrowingTable(self.path, kind, label)
+
+    def response(self, label: str, prompt_id: str) -> Response | None:
+        row = self.table("responses", label).row(prompt_id)
+        if row is None:
+            return None
+        row.pop("order")
+        return Response(**row)
+
+    def token_scores(self, label: str, prompt_id: str) -> TokenScores | None:
+        row = self.table("scores", label).row(prompt_id)
+        if row is None:
+            return None
+        positions = len(row["ids"])
+
+        def top(model: str) -> list[list[tuple[int, float]]] | None:
+            ids, logprobs = row[f"top_{model}_ids"], row[f"top_{model}_logprobs"]
+            if ids is None:
+                return None
+            k = len(ids) // positions if positions else 0
+            return [
+                list(zip(ids[p * k : p * k + k], logprobs[p * k : p * k + k], strict=True)) for p in range(positions)
+            ]
+
+        names = TokenScores.__dataclass_fields__.keys() - {"top_base", "top_tuned"}
+        return TokenScores(**{name: row[name] for name in names}, top_base=top("base") or [], top_tuned=top("tuned"))
+
+    def spans(self, label: str, prompt_id: str) -> tuple[Span, ...] | None:
+        """The traced spans of a response, by start; None where it is not traced yet."""
+        row = self.table("traces", label).row(prompt_id)
+        return None if row is None else tuple(_span(span) for span in row["spans"])
+
+    def prompt_shifts(self, label: str) -> dict[str, PromptShift]:
+        """Every scored response of a model, by prompt id."""
+        table = self.table("scores", label).read()
+        columns = table.select(["prompt_id", "unshifted", "marginal", "shifted", "kl_sum"])
+        return {row["prompt_id"]: PromptShift(**row) for row in columns.to_pylist()}
+
+    def summary(self, label: str) -> ShiftSummary:
+        """Totals over the responses of a model that are scored so far."""
+        shifts = list(self.prompt_shifts(label).values())
+        counts = [(shift.unshifted, shift.marginal, shift.shifted) for shift in shifts]
+        return summarize(counts, (shift.kl_sum for shift in shifts), len(shifts))
+
+    @cached_property
+    def _vocabulary(self) -> pa.ChunkedArray:
+        return map_table(self.vocabulary_path)["text"]
+
+    def token_text(self, token_id: int) -> str:
+        """What a token id stands for, decoded by itself."""
+        if not self.vocabulary_path.exists():
+            return f"#{token_id}"
+        vocabulary = self._vocabulary
+        return str(vocabulary[token_id].as_py()) if token_id < len(vocabulary) else f"#{token_id}"
+
+    def marks(self) -> dict[tuple[str, str, int, int], marks_file.Mark]:
+        return marks_file.read_marks(self.marks_path)
+
+    def mark(self, mark: marks_file.Mark, *, removed: bool = False) -> None:
+        """Adds or takes away a mark."""
+        marks_file.append_mark(self.marks_path, mark, removed=removed)
+
+
+def span_row(span: Span) -> dict[str, Any]:
+    """A span as a row of the TRACES schema."""
+    sources = [
+        {
+            "index": source.index,
+            "score": source.score,
+            "instruction": source.instruction,
+            "evidence": [{"field": e.field, "start": e.start, "end": e.end, "text": e.text} for e in source.evidence],
+            "words": [{"word": word, "score": score} for word, score in source.words],
+        }
+        for source in span.sources
+    ]
+    return {
+        "start": span.start,
+        "end": span.end,
+        "text": span.text,
+        "kind": span.kind,
+        "frequency": span.frequency,
+        "sources": sources,
+    }
+
+
+def _span(row: dict[str, Any]) -> Span:
+    sources = tuple(
+        Source(
+            index=source["index"],
+            score=source["score"],
+            instruction=source["instruction"],
+            evidence=tuple(Evidence(**evidence) for evidence in source["evidence"]),
+            words=tuple((word["word"], word["score"]) for word in source["words"]),
+        )
+        for source in row["sources"]
+    )
+    return Span(row["start"], row["end"], row["text"], row["kind"], row["frequency"], sources)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run directory."""
+    return (path / "recipe.toml").is_file()
+
+
+def list_runs(directory: Path) -> Iterator[Run]:
+    """The runs in a directory, newest first."""
+    if not directory.is_dir():
+        return
+    paths = [path for path in directory.iterdir() if is_run(path)]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+        yield Run(path)

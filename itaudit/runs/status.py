@@ -1,0 +1,53 @@
+"""`status.json`: what the worker says of itself, and whether that can still be believed."""
+
+import socket
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+
+from itaudit import atomic
+
+HEARTBEAT_SECONDS = 2.0
+"""How often a worker renews its status."""
+STALE_SECONDS = 60.0
+"""A worker on another host that has been silent for so long counts as dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The worker's last word. Times are seconds since the epoch; `pid_started` tells a reused pid apart."""
+
+    state: str
+    pid: int
+    pid_started: float
+    host: str
+    started: float
+    heartbeat: float
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    error: str = ""
+
+    def write(self, path: Path) -> None:
+        atomic.write_bytes(path, orjson.dumps({"v": 1, **asdict(self)}, option=orjson.OPT_INDENT_2))
+
+    def alive(self, now: float) -> bool:
+        """Whether the worker that wrote this still exists."""
+        if self.host != socket.gethostname():
+            return now - self.heartbeat < STALE_SECONDS
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.pid_started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+def read_status(path: Path) -> Status | None:
+    """The status in a file; None where there is none or it can't be read as one."""
+    try:
+        content = orjson.loads(path.read_bytes())
+        content.pop("v", None)
+        return Status(**content)
+    except (OSError, orjson.JSONDecodeError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,170 @@
+"""The Arrow tables of a run: their columns, and how they grow part by part without ever being half written.
+
+A stage appends parts (`KIND/LABEL/000001.arrow`, each replaced into place whole) and closes the table by
+merging them into `KIND/LABEL.arrow`, in the order of the prompts. Readers memory-map whichever of the two is there.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from itaudit import atomic
+
+_INTS, _FLOATS = pa.list_(pa.int32()), pa.list_(pa.float32())
+
+PROMPTS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("reference", pa.string()),
+        # The conversation up to and with the prompt: JSON, a list of {role, content}.
+        pa.field("messages", pa.string(), nullable=False),
+    ]
+)
+
+RESPONSES = pa.schema(
+    [
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        pa.field("response", pa.string(), nullable=False),
+        # eos: ended by itself; cut_off: reached max_new_tokens; empty: ended at once; imported: from a file.
+        pa.field("finish", pa.string(), nullable=False),
+        # Token ids of the response, with the EOS token if there is one, and of what the model read before it.
+        pa.field("ids", _INTS, nullable=False),
+        pa.field("context_ids", _INTS, nullable=False),
+        pa.field("context", pa.string(), nullable=False),
+    ]
+)
+
+SCORES = pa.schema(
+    [
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        # One value a position; starts and ends are half-open character offsets of the response.
+        pa.field("ids", _INTS, nullable=False),
+        pa.field("starts", _INTS, nullable=False),
+        pa.field("ends", _INTS, nullable=False),
+        pa.field("rank_base", _INTS, nullable=False),
+        pa.field("logprob_base", _FLOATS, nullable=False),
+        # Null where the tuned model can't be loaded.
+        pa.field("logprob_tuned", _FLOATS),
+        pa.field("kl", _FLOATS),
+        pa.field("kl_reverse", _FLOATS),
+        pa.field("kl_aligntds", _FLOATS),
+        # k values a position, most likely first, positions one after the other.
+        pa.field("top_base_ids", _INTS, nullable=False),
+        pa.field("top_base_logprobs", _FLOATS, nullable=False),
+        pa.field("top_tuned_ids", _INTS),
+        pa.field("top_tuned_logprobs", _FLOATS),
+        # Totals over the positions, for lists and summaries.
+        pa.field("unshifted", pa.int32(), nullable=False),
+        pa.field("marginal", pa.int32(), nullable=False),
+        pa.field("shifted", pa.int32(), nullable=False),
+        pa.field("kl_sum", pa.float64()),
+    ]
+)
+
+_EVIDENCE = pa.struct([("field", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("text", pa.string())])
+_SOURCE = pa.struct(
+    [
+        ("index", pa.int64()),
+        ("score", pa.float64()),
+        ("instruction", pa.string()),
+        ("evidence", pa.list_(_EVIDENCE)),
+        ("words", pa.list_(pa.struct([("word", pa.string()), ("score", pa.float64())]))),
+    ]
+)
+_SPAN = pa.struct(
+    [
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("text", pa.string()),
+        ("kind", pa.string()),
+        ("frequency", pa.int64()),
+        ("sources", pa.list_(_SOURCE)),
+    ]
+)
+
+TRACES = pa.schema(
+    [
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        pa.field("spans", pa.list_(_SPAN), nullable=False),
+    ]
+)
+
+VOCABULARY = pa.schema([pa.field("text", pa.string(), nullable=False)])
+
+SCHEMAS = {"responses": RESPONSES, "scores": SCORES, "traces": TRACES}
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Writes an Arrow IPC file, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.replacing(path) as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def map_table(path: Path) -> pa.Table:
+    """The memory-mapped table of an Arrow IPC file."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+class GrowingTable:
+    """A table of one stage and model, keyed by prompt, that survives being interrupted at any moment."""
+
+    def __init__(self, directory: Path, kind: str, label: str) -> None:
+        self.schema = SCHEMAS[kind]
+        self.whole = directory / kind / f"{label}.arrow"
+        self.parts = directory / kind / label
+
+    @property
+    def closed(self) -> bool:
+        return self.whole.exists()
+
+    def version(self) -> tuple[bool, int]:
+        """Changes whenever there is more to read."""
+        return self.closed, len(self._part_files())
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds rows as one part."""
+        self.parts.mkdir(parents=True, exist_ok=True)
+        files = self._part_files()
+        number = int(files[-1].stem) + 1 if files else 1
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=self.schema)
+        write_table(table, self.parts / f"{number:06d}.arrow")
+
+    def close(self) -> None:
+        """Merges the parts into the whole table, sorted by the order of the prompts."""
+        write_table(self.read().sort_by("order").combine_chunks(), self.whole)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def read(self) -> pa.Table:
+        """All rows so far; empty where there are none yet."""
+        if self.closed:
+            return map_table(self.whole)
+        try:
+            parts = [map_table(part) for part in self._part_files()]
+        except FileNotFoundError:
+            # The stage merged its parts between our listing and our reading.
+            return self.read()
+        return pa.concat_tables(parts) if parts else self.schema.empty_table()
+
+    def prompt_ids(self) -> set[str]:
+        """The prompts that are done."""
+        return set(self.read()["prompt_id"].to_pylist())
+
+    def row(self, prompt_id: str) -> dict[str, Any] | None:
+        """One prompt's row, or None."""
+        table = self.read()
+        position = pc.index(table["prompt_id"], value=prompt_id).as_py()
+        return None if position < 0 else table.slice(position, 1).to_pylist()[0]
+
+    def _part_files(self) -> list[Path]:
+        return sorted(self.parts.glob("[0-9]*.arrow")) if self.parts.is_dir() else []
