@@ -159,7 +159,7 @@ class Run:
         return read_status(self.status_path)
 
     def state(self) -> RunState:
-        """The state by all events so far; see `believed` for whether the worker is still there."""
+        """The state by all events so far; see `job` for whether the worker is still there."""
         return replay(self.events().events)
 
     def job(self, state: RunState | None = None) -> JobState:
