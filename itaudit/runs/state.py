@@ -112,6 +112,17 @@ def replay(events: Iterable[Event], state: RunState | None = None) -> RunState:
     return state
 
 
+def believed(state: RunState, job: JobState) -> RunState:
+    """The state with the job's state corrected to what the worker's process says, as `Run.job` finds it."""
+    if job == state.job:
+        return state
+    if job == "failed":
+        worker = f"the worker (pid {state.pid})" if state.pid else "the worker"
+        error = f"{worker} died without a word; the log may say why, and resuming goes on where it stopped"
+        return replace(state, job=job, pid=None, stages=_interrupted(state.stages), error=error)
+    return replace(state, job=job, stages=_interrupted(state.stages), error="")
+
+
 def _job_queued(state: RunState, event: Event) -> RunState:
     return replace(
         state,
