@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 
 CURSOR = "▸"
 
@@ -96,10 +97,8 @@ class LineList(ScrollView, can_focus=True):
         mark = Content.styled(f"{CURSOR} ", "bold $cursor" if self.has_focus else "$cursor") if here else Content("  ")
         content = mark + self._line(position, max(0, width - 2))
         if here:
-            content = content.stylize("bold on $panel" if self.has_focus else "on $panel")
-        strip = Strip(content.render_segments(base))
-        fill = content.get_style_at_offset(0) if here else base
-        return strip.adjust_cell_length(width, (base + fill).rich_style if here else base.rich_style)
+            base += Style.parse("on $panel")
+        return Strip(content.render_segments(base)).adjust_cell_length(width, base.rich_style)
 
     def action_move(self, step: int) -> None:
         self.cursor = self._nearest(self.cursor + step, step)
