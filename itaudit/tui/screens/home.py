@@ -271,7 +271,7 @@ class HomeScreen(Screen[None]):
             place = [position for position, row in enumerate(self._rows) if self._key(row) == before]
             if place:
                 lines.set_reactive(LineList.cursor, place[0])
-                lines.refresh()
+                lines.remake()
         self.query_one("#empty", Static).update(self._empty())
         self.query_one("#title", Static).update(self._title())
 

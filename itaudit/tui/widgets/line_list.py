@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from textual import events
 from textual.binding import Binding
+from textual.cache import LRUCache
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -63,6 +64,7 @@ class LineList(ScrollView, can_focus=True):
         self._line = line
         self._can_stand = can_stand
         self.count = count
+        self._made: LRUCache[tuple[int, int], Content] = LRUCache(512)
 
     def on_mount(self) -> None:
         self.show(self.count)
@@ -70,8 +72,14 @@ class LineList(ScrollView, can_focus=True):
     def show(self, count: int) -> None:
         """Shows `count` lines, made anew; the cursor stays where it is, or goes to the nearest line there is."""
         self.count = count
+        self._made.clear()
         self.virtual_size = Size(0, count)
         self.cursor = self._nearest(min(self.cursor, count - 1), 1)
+        self.refresh()
+
+    def remake(self) -> None:
+        """Makes the lines anew where they are: what they tell has changed."""
+        self._made.clear()
         self.refresh()
 
     def stand_on(self, position: int) -> None:
@@ -81,7 +89,8 @@ class LineList(ScrollView, can_focus=True):
 
     def watch_cursor(self, before: int, now: int) -> None:
         if before != now:
-            self.refresh()
+            for line in (before, now):
+                self.refresh(Region(0, line - self.scroll_offset.y, self.size.width, 1))
             self.post_message(self.Moved(self, now))
 
     def on_resize(self) -> None:
@@ -95,7 +104,11 @@ class LineList(ScrollView, can_focus=True):
             return Strip.blank(width, base.rich_style)
         here = position == self.cursor and self._can_stand(position)
         mark = Content.styled(f"{CURSOR} ", "bold $cursor" if self.has_focus else "$cursor") if here else Content("  ")
-        content = mark + self._line(position, max(0, width - 2))
+        key = (position, max(0, width - 2))
+        line = self._made.get(key)
+        if line is None:
+            line = self._made[key] = self._line(*key)
+        content = mark + line
         if here:
             base += Style.parse("on $panel")
         return Strip(content.render_segments(base)).adjust_cell_length(width, base.rich_style)
