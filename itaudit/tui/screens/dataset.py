@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -59,7 +59,7 @@ class DatasetScreen(Screen[None]):
     DatasetScreen.-short.-narrow.-reading #reading { display: block; }
     DatasetScreen #loading { height: 1fr; padding: 1 2; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", id="dataset.search"),
         Binding("n", "match(1)", "Next match", id="dataset.next_match"),
         Binding("N", "match(-1)", "Previous match", id="dataset.previous_match", show=False),
@@ -413,7 +413,9 @@ class RejectedScreen(ModalScreen[None]):
     }
     RejectedScreen #reason { width: 90%; height: auto; max-height: 5; padding: 0 1; background: $surface; }
     """
-    BINDINGS = [Binding("escape,exclamation_mark,q", "close", "Close", id="rejected.close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,exclamation_mark,q", "close", "Close", id="rejected.close")
+    ]
 
     def __init__(self, rejected: Sequence[Rejection]) -> None:
         super().__init__()

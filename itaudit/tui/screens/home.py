@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
@@ -103,7 +103,7 @@ class HomeScreen(Screen[None]):
     HomeScreen.-empty #empty { display: block; }
     HomeScreen.-empty LineList { display: none; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "recipe", "Run a recipe", id="home.recipe"),
         Binding("o", "open_path", "Open a path", id="home.open_path"),
         Binding("p", "live", "Progress", id="home.progress"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -47,7 +47,8 @@ class LiveScreen(Screen[None]):
     LiveScreen #stages { height: auto; max-height: 100%; padding: 0 1; scrollbar-size-vertical: 1; }
     LiveScreen #device { height: auto; max-height: 1; padding: 0 1; color: $foreground-muted; }
     LiveScreen .panel {
-        border: round $panel; border-title-color: $primary; border-subtitle-color: $foreground-muted; height: 1fr; min-height: 2; padding: 0 1;
+        border: round $panel; border-title-color: $primary; border-subtitle-color: $foreground-muted;
+        height: 1fr; min-height: 2; padding: 0 1;
         scrollbar-size-vertical: 1; background: $background;
     }
     LiveScreen .panel:focus { border: round $primary; }
@@ -59,7 +60,7 @@ class LiveScreen(Screen[None]):
     LiveScreen.-short #device { display: none; }
     LiveScreen.-short .panel { border: none; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,b", "open", "Responses", id="live.open"),
         Binding("c", "cancel", "Cancel", id="live.cancel"),
         Binding("R", "resume", "Resume", id="live.resume"),
@@ -158,7 +159,7 @@ class LiveScreen(Screen[None]):
             self._say(f"Worker started (pid {pid}).")
             self.look()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """All panels are there at once on a wide screen."""
         return not (action == "panel" and self.has_class("-wide"))
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from typing import ClassVar
+
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Region, Size
@@ -25,7 +27,7 @@ class LineList(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     LineList { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $background; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "Down", id="list.down", show=False),
         Binding("k,up", "move(-1)", "Up", id="list.up", show=False),
         Binding("pagedown,ctrl+f", "page(1)", "Page down", id="list.page_down", show=False),
@@ -149,7 +151,7 @@ class LineList(ScrollView, can_focus=True):
         self.refresh()
 
     def _nearest(self, position: int, direction: int) -> int:
-        """The next line in a direction that the cursor can stand on; the other way, or where it is, if there is none."""
+        """The nearest line that the cursor can stand on, in a direction first, then in the other; 0 without any."""
         direction = 1 if direction > 0 else -1
         for step in (direction, -direction):
             candidate = max(0, min(self.count - 1, position))
