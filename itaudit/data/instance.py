@@ -1,6 +1,6 @@
 """An instance: one instruction-tuning example, in one shape for every file format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -13,6 +13,15 @@ class Message:
 
     role: Role
     content: str
+
+
+def answer_positions(messages: Sequence[Message]) -> list[int]:
+    """Where the assistant messages that follow a user message stand: the turns that can be audited."""
+    return [
+        position
+        for position in range(1, len(messages))
+        if messages[position].role == "assistant" and messages[position - 1].role == "user"
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +64,7 @@ class Instance:
         Raises IndexError where there is no such turn.
         """
         messages = self.messages
-        answers = [
-            position
-            for position in range(1, len(messages))
-            if messages[position].role == "assistant" and messages[position - 1].role == "user"
-        ]
-        answer = answers[turn]
+        answer = answer_positions(messages)[turn]
         if messages[: answer - 1] == self.history:
             return self
         return replace(
