@@ -243,9 +243,6 @@ def find_run(path: Path) -> Any:
 
 def work(run: Any, *, detach: bool, no_open: bool, as_json: bool) -> None:
     """Starts the worker of a run and, unless detached, follows it to its end and shows what came of it."""
-    from rich.console import Console
-
-    from itaudit.follow import follow
     from itaudit.runs import jobs
 
     jobs.start(run)
@@ -255,6 +252,10 @@ def work(run: Any, *, detach: bool, no_open: bool, as_json: bool) -> None:
         else:
             click.echo(run.path)
         return
+    from rich.console import Console
+
+    from itaudit.follow import follow
+
     console = Console(stderr=True)
     console.print(f"run {run.path}", markup=False, highlight=False)
     try:
