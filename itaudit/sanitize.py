@@ -15,5 +15,5 @@ def _mark(character: str) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` with every control, format and unassigned character replaced by one visible mark; same length."""
+    """`text` with each control, format and unassigned character replaced by a visible mark; same length."""
     return text if text.isascii() and text.isprintable() else "".join(map(_mark, text))
