@@ -32,7 +32,7 @@ BROKEN_FILES = {
     "array of numbers": ("x.json", b"[1, 2, 3]", "row 0: is a number, expected an object"),
     "a number": ("x.json", b"3.14", "line 1: is not JSON"),
     "latin-1 array": ("x.json", b'[{"instruction": "caf\xe9", "output": "b"}]', "byte 21 is not UTF-8"),
-    "latin-1 lines": ("x.jsonl", GOOD + b'\n{"instruction": "\xe9"}', f"byte {len(GOOD) + 19} is not UTF-8"),
+    "latin-1 lines": ("x.jsonl", GOOD + b'\n{"instruction": "\xe9"}', f"byte {len(GOOD) + 18} is not UTF-8"),
     "latin-1 CSV": ("x.csv", b"instruction,output\ncaf\xe9,b\n", "byte 22 is not UTF-8"),
     "UTF-16": ("x.json", "[]".encode("utf-16"), "is UTF-16"),
     "binary junk": ("x.bin", bytes(range(256)) * 10, "byte 0 is 0"),
@@ -50,7 +50,7 @@ BROKEN_FILES = {
         b"PAR1" + b"\xff" * 40 + table(instruction=["a"], output=["b"])[44:],
         "damaged Parquet file",
     ),
-    "only NaN rows": ("x.jsonl", b'{"instruction": "a", "output": NaN}', "line 1 column 34: holds NaN"),
+    "only NaN rows": ("x.jsonl", b'{"instruction": "a", "output": NaN}', "line 1 column 32: holds NaN"),
     "JSON nested without end": ("x.json", b"[" * 100_000, "nested too deeply"),
 }
 
