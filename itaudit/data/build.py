@@ -49,10 +49,9 @@ class Builder:
         for number, name in enumerate(task_names or []):
             if number in self._tasks:
                 self._tasks[number] = {**self._tasks[number], "name": name}
+        tables = self._tables or [SCHEMA.empty_table()]
         return Dataset(
-            pa.concat_tables(self._tables, promote_options="permissive")
-            if self._tables
-            else SCHEMA.empty_table(),
+            pa.concat_tables(tables, promote_options="permissive"),
             path=path,
             format=self._format.name,
             sha256=sha256,

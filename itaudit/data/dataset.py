@@ -17,8 +17,8 @@ from itaudit.sanitize import visible
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())]))
 
 # Null stands for what need not be kept: an instruction that is the task's definition, references that are the
-# response alone, no extra columns. `shape` is JSON: what the source's format needs to write the row as it was.
-# `record` is the object of the source that the row came from; several rows may share one.
+# response alone, no extra columns. `shape` is JSON: what the source's format needs to write the row as it
+# was. `record` is the object of the source that the row came from; several rows may share one.
 SCHEMA = pa.schema(
     [
         ("index", pa.int64()),
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-# Columns that Parquet and `datasets` files bring beyond the format's own keep their Arrow type under this prefix.
+# Columns of Parquet and `datasets` files that no field claims keep their Arrow type under this prefix.
 NATIVE = "extra:"
 
 _METADATA = b"itaudit.dataset"
@@ -51,7 +51,7 @@ class Rejection:
 
 
 class StoredRow(NamedTuple):
-    """An instance with what a writer needs beside it; `extra` lacks what the instance inherits from its task."""
+    """An instance and what a writer needs beside it; `extra` lacks what the instance has from its task."""
 
     instance: Instance
     extra: dict[str, Any]
@@ -68,9 +68,10 @@ def task_definition(task: Mapping[str, Any]) -> str:
 class Dataset(Sequence[Instance]):
     """Instances of one source, in its order.
 
-    `path` is the absolute path or the hub name that was loaded, `sha256` is of its content, and `rejected` says
-    which rows were left out and why. `explicit_ids` is true where every instance brought its own id. `tasks` maps
-    `record` numbers to Super-NaturalInstructions tasks (all but their instances); other formats have none.
+    `path` is the absolute path or the hub name that was loaded, `sha256` is of its content, and `rejected`
+    says which rows were left out and why. `explicit_ids` is true where every instance brought its own id.
+    `tasks` maps `record` numbers to Super-NaturalInstructions tasks (all but their instances, and with the
+    task's `name`); other formats have none.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Dataset(Sequence[Instance]):
                 yield self._stored(values)
 
     def position(self, index: int) -> int:
-        """Where the row `index` of the source stands here. Raises KeyError where it was rejected or left out."""
+        """Where row `index` of the source stands here. Raises KeyError where it was rejected or left out."""
         return self._positions[index]
 
     @cached_property

@@ -32,7 +32,7 @@ class Difference:
 
 
 def compare(before: Dataset, after: Dataset) -> Difference:
-    """Instances added, removed and changed, matched by id where both datasets bring ids, else by row number."""
+    """Instances added, removed and changed, matched by id where both datasets bring ids, else by row."""
     by: Literal["id", "index"] = "id" if before.explicit_ids and after.explicit_ids else "index"
     positions = {_key(instance, by): position for position, instance in enumerate(after)}
     removed, changed = [], []

@@ -32,7 +32,7 @@ def formats() -> tuple[str, ...]:
 def write(dataset: Dataset, out: Path, *, format: str, overwrite: bool = False) -> None:
     """Writes the instances to `out`, whose suffix is the container: .json, .jsonl, .csv or .parquet.
 
-    Without a suffix `out` is a folder: a `datasets` directory, or one of task files for `superni`. What stands
+    Without a suffix `out` is a folder: a `datasets` directory, or task files for `superni`. What stands
     there stays unless `overwrite` is set, and until the new file is whole. Raises UserError where the format
     cannot hold what an instance says (earlier turns, no response, a column named like a field), where a value
     has no place in the container, and where `out` cannot be written.
@@ -176,13 +176,11 @@ def _table(dataset: Dataset, target: Format) -> pa.Table:
     """The records as columns; those that came with an Arrow type keep it."""
     columns: dict[str, list[Any]] = {}
     kept = set() if target.groups_rows else set(dataset.native_names)
-    count = 0
-    for record in target.emit(dataset):
+    for count, record in enumerate(target.emit(dataset)):
         for name in record.keys() - columns.keys() - kept:
             columns[name] = [_ABSENT] * count
         for name, values in columns.items():
             values.append(record.get(name, _ABSENT))
-        count += 1
     own = target.nested | target.either
     arrays = {}
     for name in list(columns):

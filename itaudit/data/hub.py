@@ -37,6 +37,11 @@ def _quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
+def is_saved(source: str | Path) -> bool:
+    """Whether `source` is a folder that `save_to_disk` wrote."""
+    return any((Path(source) / name).exists() for name in ("state.json", "dataset_dict.json"))
+
+
 def load_split(source: str | Path, split: str | None) -> "datasets.Dataset":
     """One split of a hub dataset, a saved `datasets` directory or a folder of data files.
 
@@ -46,31 +51,21 @@ def load_split(source: str | Path, split: str | None) -> "datasets.Dataset":
     from datasets.exceptions import DatasetsError
 
     shown = visible(str(source))
-    saved = isinstance(source, Path) and any(
-        (source / name).exists() for name in ("state.json", "dataset_dict.json")
-    )
+    read = datasets.load_from_disk if is_saved(source) else datasets.load_dataset
+    loaded: Any
     try:
         with _quiet():
-            loaded: Any = (
-                datasets.load_from_disk(str(source)) if saved else datasets.load_dataset(str(source))
+            loaded = read(str(source))
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, DatasetsError) as error:
+        first = visible((str(error).splitlines() or [type(error).__name__])[0][:200])
+        if isinstance(source, Path):
+            message = f"cannot be loaded ({first}); write the folder again, or load one of its files"
+        else:
+            message = (
+                f"no such file, and the hub gave no dataset ({first});"
+                " check the name and the connection (HF_TOKEN for a private dataset), or download it"
             )
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        DatasetsError,
-        pa.ArrowException,
-    ) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        advice = (
-            "write the folder again, or load one of its files"
-            if isinstance(source, Path)
-            else "check the name and the connection (HF_TOKEN for a private dataset), or download it and give its path"
-        )
-        what = "cannot be loaded" if isinstance(source, Path) else "no such file, and the hub gave no dataset"
-        raise UserError(f"{shown}: {what} ({visible(first[:200])}); {advice}") from error
+        raise UserError(f"{shown}: {message}") from error
     if isinstance(loaded, datasets.Dataset):
         if split is not None and str(loaded.split) != split:
             raise UserError(f"{shown}: is a single split ({loaded.split}); leave --split out", code=2)

@@ -28,10 +28,10 @@ def answer_positions(messages: Sequence[Message]) -> list[int]:
 class Instance:
     """One instance with the turn that is audited taken apart into instruction, input and response.
 
-    `index` is the row in the source, counted from 0 and rejected rows included; `id` is the source's own, or the
-    index as text. `history` holds what comes before the audited turn (a system message too) and `later` what
-    follows it. `response` is None for a prompt without an answer. `references` are all accepted answers, the
-    response among them. `extra` keeps the columns that no field claims, so that a round trip loses nothing.
+    `index` is the row in the source, counted from 0 and rejected rows included; `id` is the source's own, or
+    the index as text. `history` holds what comes before the audited turn (a system message too) and `later`
+    what follows it. `response` is None for a prompt without an answer. `references` are all accepted answers,
+    the response among them. `extra` keeps the columns that no field claims: a round trip loses nothing.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Instance:
 
     @property
     def prompt(self) -> str:
-        """The user's message of the audited turn: the instruction, a blank line and the input if there is one."""
+        """The user's message of the audited turn: the instruction, then a blank line and the input if any."""
         return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
 
     @property

@@ -8,7 +8,8 @@ from pathlib import Path
 from itaudit.data import formats, sources
 from itaudit.data.build import Builder
 from itaudit.data.dataset import Dataset
-from itaudit.data.sources import Source, TextSource, shown
+from itaudit.data.formats.base import Record
+from itaudit.data.sources import Bad, Source, TextSource, shown
 from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
@@ -38,10 +39,10 @@ class _Opened:
 def load(source: str | Path, *, format: str = "auto", split: str | None = None, turn: int = -1) -> Dataset:
     """Reads a dataset; rows that cannot be instances are in its `rejected`.
 
-    `source` is a file (JSON, JSON lines, CSV, Parquet), a folder (Super-NaturalInstructions task files, a saved
-    `datasets` directory, or data files that `datasets` can load) or a hub name such as `owner/name`. `split` is
-    for the latter three; without it `train` is read if there are several. `turn` is the assistant turn to audit,
-    counted from 0, or from the end if negative. Raises UserError where nothing can be read.
+    `source` is a file (JSON, JSON lines, CSV, Parquet), a folder (Super-NaturalInstructions task files, a
+    saved `datasets` directory, or data files that `datasets` can load) or a hub name such as `owner/name`.
+    `split` is for the latter three; without it `train` is read if there are several. `turn` is the assistant
+    turn to audit, counted from 0, or from the end if negative. Raises UserError where nothing can be read.
     """
     wanted = None if format == "auto" else formats.named(format)
     try:
@@ -86,7 +87,7 @@ def _text(path: Path) -> str:
 
 
 def _open_file(path: Path) -> tuple[Source, list[str] | None]:
-    """The records of a file, told by its first bytes, and the name of the task if it may hold a single one."""
+    """The records of a file, told by its first bytes, and the name of its task if it may be a task file."""
     with path.open("rb") as file:
         head = file.read(4096)
     body = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -99,14 +100,11 @@ def _open_file(path: Path) -> tuple[Source, list[str] | None]:
     if not body and path.stat().st_size <= len(head):
         raise UserError(f"{shown(path)}: is empty; expected JSON, JSON lines, CSV or Parquet")
     if suffix == ".parquet":
-        raise UserError(
-            f"{shown(path)}: is not a Parquet file, whatever its name says; rename or write it again"
-        )
-    if b"\0" in head:
-        byte = head.index(b"\0")
-        raise UserError(
-            f"{shown(path)}: is binary (byte {byte} is 0); expected JSON, JSON lines, CSV or Parquet"
-        )
+        raise UserError(f"{shown(path)}: is no Parquet file, whatever its name says; rename or rewrite it")
+    # A CSV cell may hold any character; JSON writes this one as an escape.
+    if b"\0" in head and suffix != ".csv":
+        place = f"byte {head.index(bytes(1))} is 0"
+        raise UserError(f"{shown(path)}: is binary ({place}); expected JSON, JSON lines, CSV or Parquet")
     if suffix == ".csv":
         return TextSource(sources.csv_rows(path), cells=True), None
     if suffix in (".jsonl", ".ndjson"):
@@ -121,9 +119,8 @@ def _open_file(path: Path) -> tuple[Source, list[str] | None]:
     if byte_offset is not None:
         raise sources.not_utf8(path, byte_offset)
     if suffix == ".json":
-        raise UserError(
-            f"{shown(path)}: line 1: is not JSON; expected an array of objects or one object a line"
-        )
+        wanted = "expected an array of objects, or one object a line"
+        raise UserError(f"{shown(path)}: line 1: is not JSON; {wanted}")
     return TextSource(sources.csv_rows(path), cells=True), None
 
 
@@ -142,26 +139,20 @@ def _open_folder(folder: Path, split: str | None) -> _Opened:
     if {"state.json", "dataset_dict.json"}.isdisjoint(name.name for name in names):
         tasks = [name for name in names if name.suffix == ".json" and name.is_file()]
         if tasks and _is_task(tasks[0]):
-            records = (sources.json_object(task) for task in tasks)
+            records: Iterator[Record | Bad] = (sources.json_object(task) for task in tasks)
             stems = [_text(Path(task.stem)) for task in tasks]
-            return _Opened(
-                TextSource(_lazily(records)), path, lambda: sources.files_sha256(folder, tasks), stems
-            )
+            return _Opened(TextSource(records), path, lambda: sources.files_sha256(folder, tasks), stems)
         if not any(name.suffix.lower() in _SUFFIXES for name in folder.rglob("*")):
-            raise UserError(
-                f"{shown(folder)}: holds no dataset; expected task files, a saved `datasets` directory or data files"
-            )
+            wanted = "expected task files, a saved `datasets` directory or data files"
+            raise UserError(f"{shown(folder)}: holds no dataset; {wanted}")
     from itaudit.data import hub
 
     table = hub.load_split(folder, split)
+    # The library keeps its own caches beside the data.
     files = [
-        name for name in folder.rglob("*") if name.is_file() and not name.name.startswith((".", "cache-"))
+        file for file in folder.rglob("*") if not file.name.startswith((".", "cache-")) and file.is_file()
     ]
     return _Opened(hub.source(table), path, lambda: sources.files_sha256(folder, files))
-
-
-def _lazily(records: Iterator[sources.Record]) -> Iterator[sources.Record | sources.Bad]:
-    yield from records
 
 
 def _is_task(path: Path) -> bool:

@@ -105,7 +105,8 @@ class ArrowSource:
 
 def is_json(type: pa.DataType) -> bool:
     """Whether a column is of Arrow's JSON extension type."""
-    return isinstance(type, pa.JsonType)
+    name: str | None = getattr(type, "extension_name", None)
+    return name == "arrow.json"
 
 
 def _is_texts(type: pa.DataType) -> bool:
@@ -114,7 +115,7 @@ def _is_texts(type: pa.DataType) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """`value` without the null fields of its objects: Arrow gives every struct of a column the same fields."""
+    """`value` without the null fields of its objects: Arrow gives all structs of a column the same fields."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
@@ -148,11 +149,8 @@ def _message_list(cell: str) -> list[Any] | None:
         value = strict_json.loads(cell.encode())
     except strict_json.BadJson:
         return None
-    return (
-        value
-        if all(isinstance(item, dict) and {"role", "content"} <= item.keys() for item in value)
-        else None
-    )
+    is_messages = all(isinstance(item, dict) and {"role", "content"} <= item.keys() for item in value)
+    return value if is_messages else None
 
 
 def json_lines(path: Path) -> Iterator[Record | Bad]:
@@ -217,9 +215,8 @@ def csv_rows(path: Path) -> Iterator[Record | Bad]:
                 if len(row) == len(header):
                     yield dict(zip(header, row, strict=True))
                 elif row:
-                    yield Bad(
-                        f"line {reader.line_num}: has {len(row)} cells where the header names {len(header)}"
-                    )
+                    counts = f"has {len(row)} cells where the header names {len(header)}"
+                    yield Bad(f"line {reader.line_num}: {counts}")
         except csv.Error as error:
             place = f"line {reader.line_num}"
             raise UserError(f"{shown(path)}: {place}: broken CSV ({error}); check its quotes") from error

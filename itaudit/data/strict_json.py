@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
-# orjson reads an integer beyond 64 bits as a float; a run of 19 digits is the cheap sign that one may be there.
+# orjson reads an integer beyond 64 bits as a float; a run of 19 digits is the cheap sign of one.
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class BadJson(ValueError):
-    """Why a text is not JSON; `place` says where as "line 2 column 7", or is empty for a fault of the value."""
+    """Why a text is not JSON; `place` is like "line 2 column 7", or empty where the value is at fault."""
 
     def __init__(self, reason: str, place: str = "") -> None:
         super().__init__(f"{place}: {reason}" if place else reason)
@@ -46,7 +46,7 @@ class _Scanner:
         return value
 
     def value(self, text: str, start: int) -> tuple[Any, int]:
-        """The value at `start` and where it ends; sets `fault`. Raises BadJson if the text is broken there."""
+        """The value at `start` and its end; sets `fault`. Raises BadJson if the text is broken there."""
         self.fault = None
         try:
             value, end = self._decoder.raw_decode(text, start)

@@ -21,8 +21,8 @@ class RowError(ValueError):
 class Row:
     """An instance before it has its number.
 
-    `references` is None where they are the response alone. `instruction` is None where it is the definition of
-    the row's task. `shape` is what the format needs to write the row back as it was.
+    `references` is None where they are the response alone. `instruction` is None where it is the definition
+    of the row's task. `shape` is what the format needs to write the row back as it was.
     """
 
     instruction: str | None
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(slots=True)
 class Parsed:
-    """What one record holds: rows, or the reasons why there are none, in order; and its task, if it is one."""
+    """What one record holds: rows or the reasons why there are none, in order; and its task, if it is one."""
 
     rows: list[Row | RowError]
     task: Record | None = None
@@ -48,9 +48,11 @@ class Parsed:
 class Format:
     """A format by name.
 
-    `parse` takes a record and the audited turn. `emit` turns rows of a dataset into records. `claims` are the
-    columns that the format reads, or None if it reads all. `nested` are the columns that hold lists or objects,
-    which a CSV cell keeps as JSON text; `either` those that hold text or a list of messages.
+    `matches` tells from the keys of a record whether it may be of this format. `parse` takes a record and the
+    audited turn. `emit` turns the rows of a dataset into records. `claims` are the columns that the format
+    reads, or None if it reads all. `nested` are the columns that hold lists or objects, which a CSV cell
+    keeps as JSON text; `either` those that hold text or a list of messages. `groups_rows` is set where a
+    record may hold several rows.
     """
 
     name: str
@@ -112,7 +114,7 @@ def rest(record: Record, *claimed: str) -> Record:
 
 
 def is_references(value: Any, response: str | None) -> bool:
-    """Whether a column named `references` holds what this program means by it: texts, the response among them."""
+    """Whether a column named `references` holds accepted answers: texts, the response among them."""
     return isinstance(value, list) and all(type(item) is str for item in value) and response in value
 
 
@@ -128,10 +130,8 @@ def join(record: Record, extra: Mapping[str, Any], index: int) -> Record:
     taken = record.keys() & extra.keys()
     if taken:
         column = min(taken)
-        raise RowError(
-            f"row {index}: column {column!r} has the name of a field of this format; rename it first"
-        )
-    return record | extra
+        raise RowError(f"row {index}: its column {column!r} is a field of this format; rename it first")
+    return {**record, **extra}
 
 
 def with_extra(record: Record, stored: StoredRow) -> Record:

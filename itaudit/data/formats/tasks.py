@@ -116,9 +116,8 @@ def _emit_tasks(dataset: Dataset) -> Iterator[Record]:
             fresh = {"Definition": [key], "Positive Examples": [], "Negative Examples": []}
             tasks[key] = {**(fresh if own is None else own), "Instances": []}
         # An instance of a task shows its task's name and categories, which are not its own to write.
-        tasks[key]["Instances"].append(
-            _task_item(stored, stored.instance.extra if own is None else stored.extra)
-        )
+        extra = stored.instance.extra if own is None else stored.extra
+        tasks[key]["Instances"].append(_task_item(stored, extra))
     yield from tasks.values()
 
 
