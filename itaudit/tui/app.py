@@ -31,7 +31,7 @@ class ItauditApp(App[None]):
     """Opens on a run or a dataset; without one, on the list of runs."""
 
     TITLE = "itaudit"
-    ENABLE_COMMAND_PALETTE = True
+    DEFAULT_MODE = "workbench"
     COMMAND_PALETTE_BINDING = "colon"
     COMMAND_PALETTE_DISPLAY = ":"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,6 +45,7 @@ class ItauditApp(App[None]):
         self.path = path
         self.runs_dir = runs_dir
         self._problems: list[str] = []
+        self.add_mode(self.DEFAULT_MODE, self._first_screen)
         if os.environ.get("SSH_CONNECTION"):
             self.animation_level = "none"
         themes, problems = load_themes(paths.config_dir() / "themes")
@@ -71,7 +72,7 @@ class ItauditApp(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return token_colors()
 
-    def get_default_screen(self) -> Screen[None]:
+    def _first_screen(self) -> Screen[None]:
         """The screen that everything else is opened from."""
         if self.path is None:
             return self._home()

@@ -36,9 +36,9 @@ PanelName = Literal["prompts", "response", "position", "sources"]
 PANELS: tuple[PanelName, ...] = ("prompts", "response", "position", "sources")
 
 WIDE, MEDIUM, TINY = 100, 60, 20
-"""Columns from which all panels, two on the right, and any at all are shown."""
+"""Columns from which all panels, the prompts beside two others, and any at all are shown."""
 WIDE_ROWS, MEDIUM_ROWS, TINY_ROWS = 20, 16, 6
-"""Rows that these need."""
+"""Rows from which all panels, two above each other, and any at all are shown."""
 
 
 def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show: bool = False) -> Binding:
@@ -137,9 +137,10 @@ class StepperScreen(Screen[None]):
         columns, rows = self.app.size
         tiny = columns < TINY or rows < TINY_ROWS
         wide = columns >= WIDE and rows >= WIDE_ROWS
-        medium = not wide and columns >= MEDIUM and rows >= MEDIUM_ROWS
-        layout = "tiny" if tiny else "wide" if wide else "medium" if medium else "single"
-        for name in ("tiny", "wide", "medium", "single"):
+        tall = rows >= MEDIUM_ROWS
+        medium = "medium" if columns >= MEDIUM else "stacked"
+        layout = "tiny" if tiny else "wide" if wide else medium if tall else "single"
+        for name in ("tiny", "wide", "medium", "stacked", "single"):
             self.set_class(name == layout, f"-{name}")
         for panel in PANELS:
             self.set_class(panel == self.active, f"-active-{panel}")
@@ -153,7 +154,8 @@ class StepperScreen(Screen[None]):
         total = len(stepping.run.prompts())
         query = f" · /{visible_line(stepping.query)}" if stepping.query else ""
         only = "" if stepping.filter == "all" else f" · {stepping.filter}"
-        prompts.title((f"prompts {len(stepping.rows)}/{total} by {stepping.order}{only}{query}", ""))
+        count = f"{len(stepping.rows)}/{total}"
+        prompts.title((f"{count} prompts by {stepping.order}{only}{query}", ""))
         prompts.show(stepping.rows, stepping.place)
         response = self.query_one("#response", ResponseView)
         response.title((self._response_title(), ""))

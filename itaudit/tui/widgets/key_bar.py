@@ -35,7 +35,10 @@ class KeyBar(Widget, can_focus=False):
 
     def _entries(self) -> Iterator[tuple[str, str]]:
         keys: dict[str, list[str]] = {}
-        for active in self.screen.active_bindings.values():
+        # Textual lists what a screen inherits first; what the screen itself binds matters more.
+        order = {getattr(binding, "id", None): number for number, binding in enumerate(type(self.screen).BINDINGS)}
+        actives = self.screen.active_bindings.values()
+        for active in sorted(actives, key=lambda active: order.get(active.binding.id, len(order))):
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 keys.setdefault(binding.description, []).append(self.app.get_key_display(binding))

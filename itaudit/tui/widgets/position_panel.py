@@ -43,16 +43,10 @@ class PositionPanel(Panel):
 
 
 def position_title(answer: Answer | None, number: int, token_text: TokenText) -> Row:
-    """The position in a few words: number, token, class, rank, KL."""
+    """The position in a few words: number and token."""
     if answer is None or not answer.positions:
         return [("position", "")]
-    scores = answer.scores
-    title = f"position {number} · “{_emitted_label(answer, number, token_text)}”"
-    if scores is not None:
-        title += f" · {answer.positions[number].shift} · rank {scores.rank_base[number]}"
-        if scores.kl is not None and answer.label != BASE:
-            title += f" · KL {scores.kl[number]:.2f} nats"
-    return [(title, "")]
+    return [(f"position {number} · “{_emitted_label(answer, number, token_text)}”", "")]
 
 
 def position_rows(answer: Answer | None, number: int, token_text: TokenText, width: int) -> Iterator[Row]:
@@ -64,7 +58,7 @@ def position_rows(answer: Answer | None, number: int, token_text: TokenText, wid
     if scores is None:
         yield [("not scored yet: words stand in for tokens", "dim")]
         return
-    yield from _facts(answer, scores, number, token_text, width)
+    yield from _facts(answer, scores, number, width)
     base = list(_alternatives(BASE, scores.top_base, scores.logprob_base, scores, number, token_text))
     if answer.label == BASE:
         yield from _columns([base], width)
@@ -84,14 +78,9 @@ def position_rows(answer: Answer | None, number: int, token_text: TokenText, wid
         yield from _columns([tuned], width)
 
 
-def _facts(answer: Answer, scores: TokenScores, number: int, token_text: TokenText, width: int) -> Iterator[Row]:
+def _facts(answer: Answer, scores: TokenScores, number: int, width: int) -> Iterator[Row]:
     shift = answer.positions[number].shift or ""
-    facts: Row = [
-        (f"“{_emitted_label(answer, number, token_text)}”", "strong"),
-        (" ", ""),
-        (shift, shift),
-        (f"  rank {scores.rank_base[number]}", ""),
-    ]
+    facts: Row = [(shift, shift), (f" rank {scores.rank_base[number]}", "")]
     part, parts = answer.sharing(number)
     if parts > 1:
         facts.append((f"  part {part} of {parts} of this character", "dim"))

@@ -12,6 +12,8 @@ from itaudit.tui.stepping import PromptRow
 from itaudit.tui.widgets.panel import Panel, Piece
 
 LINES = 2
+ROOMY = 28
+"""Cells from which the figures are written out."""
 
 
 class PromptList(Panel):
@@ -48,9 +50,8 @@ class PromptList(Panel):
         place, line = divmod(y, LINES)
         row = self._rows[place]
         current = " row" if place == self._place else ""
-        figures = list(_figures(row)) if line else _heading(row, place == self._place, self.inner_width)
         room = self.inner_width
-        for text, names in figures:
+        for text, names in _figures(row, room) if line else _heading(row, place == self._place, room):
             short = shortened(text, room)
             room -= text_cells(short)
             yield short, names + current
@@ -73,13 +74,17 @@ def _heading(row: PromptRow, current: bool, width: int) -> list[Piece]:
     ]
 
 
-def _figures(row: PromptRow) -> Iterator[Piece]:
-    yield "    ", ""
+def _figures(row: PromptRow, width: int) -> Iterator[Piece]:
+    roomy = width >= ROOMY
+    gap = "  " if roomy else " "
+    yield gap * 2 if roomy else "  ", ""
     if row.shift is not None:
-        yield f"S{row.shift.share_shifted * 100:5.1f} %", "dim"
+        share = 100 * row.shift.share_shifted
+        yield (f"S {share:4.1f} %" if roomy else f"S {share:2.0f} %"), "dim"
         if row.shift.kl_mean is not None:
-            yield f"  KL {row.shift.kl_mean:.2f}", "dim"
+            yield f"{gap}KL {row.shift.kl_mean:.2f}", "dim"
     else:
-        yield ("answered, not scored" if row.answered else "not answered yet"), "dim"
+        scoring = "answered, not scored" if roomy else "not scored"
+        yield (scoring if row.answered else "not answered"), "dim"
     if row.marks:
-        yield f"  {HALLUCINATED_MARK} {row.marks}", "hallucinated"
+        yield f"{gap}{HALLUCINATED_MARK}{row.marks:2}" if roomy else f" {HALLUCINATED_MARK}{row.marks}", "hallucinated"
