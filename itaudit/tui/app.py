@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
@@ -16,7 +17,7 @@ from itaudit import paths
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.tui.keymap import read_keymap
-from itaudit.tui.telling import say, told
+from itaudit.tui.telling import told
 from itaudit.tui.themes import DEFAULT_THEME, load_themes, token_colors
 
 if TYPE_CHECKING:
@@ -120,10 +121,6 @@ class ItauditApp(App[None]):
     ) -> Screen[None]:
         from itaudit.tui.screens.dataset import DatasetScreen
 
-        if isinstance(source, Path):
-            from itaudit.data.load import load
-
-            source = load(source)
         return DatasetScreen(source, index=index, highlights=highlights)
 
     def open_run(self, path: Path) -> None:
@@ -156,16 +153,12 @@ class ItauditApp(App[None]):
     def action_help(self) -> None:
         self.open_help()
 
-    async def action_back(self) -> None:
+    def pop_screen(self) -> AwaitComplete:
         """Leaves a screen; the last one, for the list of runs."""
-        from itaudit.tui.screens.home import HomeScreen
+        return super().pop_screen() if len(self.screen_stack) > 1 else self.switch_screen(self._home())
 
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        elif isinstance(self.screen, HomeScreen):
-            say(self, "q quits")
-        else:
-            self.switch_screen(self._home())
+    async def action_back(self) -> None:
+        self.pop_screen()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that the keys of a screen do, and the theme."""

@@ -9,7 +9,8 @@ from typing import Literal
 from itaudit.errors import UserError
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import BASE, Prompt, PromptShift, Run
-from itaudit.runs.state import JobState, RunState, replay
+from itaudit.runs.state import RunState
+from itaudit.runs.watch import Watch
 from itaudit.trace.types import Source, Span
 from itaudit.tui.answer import FLAGS, Answer, Flag
 
@@ -43,9 +44,7 @@ class Stepping:
         self.prompt_id: str | None = None
         self.anchor: int | None = None
         self.source = 0
-        self.state = RunState()
-        self.job: JobState = "new"
-        self._offset = 0
+        self._watch = Watch(run)
         self._cursors: dict[tuple[str, str], int] = {}
         self._acts: list[tuple[Mark, bool]] = []
         self._traced: dict[tuple[str, str], tuple[Span, ...]] = {}
@@ -55,10 +54,7 @@ class Stepping:
 
     def poll(self) -> bool:
         """Reads what the worker has written since the last time; returns whether anything changed."""
-        page = self.run.events(self._offset)
-        self._offset = page.offset
-        self.state = replay(page.events, self.state)
-        before, self.job = self.job, self.run.job(self.state)
+        told = self._watch.poll()
         versions = (
             self.run.prompts_path.exists(),
             _stamp(self.run),
@@ -68,7 +64,12 @@ class Stepping:
             self._versions = versions
             self._forget()
             return True
-        return bool(page.events) or before != self.job
+        return told
+
+    @property
+    def state(self) -> RunState:
+        """The job's state, as far as it can be believed."""
+        return self._watch.state
 
     def _forget(self) -> None:
         self._answers.clear()

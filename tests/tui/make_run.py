@@ -114,7 +114,7 @@ def score_row(vocabulary: Vocabulary, order: int, prompt_id: str, text: str, *, 
     for number, (token, rank) in enumerate(zip(ids, ranks, strict=True)):
         others = [(token + 7 * step) % len(vocabulary.texts) for step in range(1, K + 1)]
         probabilities = [0.5**step * 0.9 for step in range(1, K + 1)]
-        base_order = others[:rank] + [token] + others[rank:]
+        base_order = [*others[:rank], token, *others[rank:]]
         base_tops.append([(i, math.log(p)) for i, p in zip(base_order[:K], probabilities, strict=True)])
         base_logprobs.append(math.log(probabilities[rank]) if rank < K else -6.2)
         first = 0.9 - 0.01 * (number % 30)

@@ -28,7 +28,7 @@ from itaudit.tui.widgets.header import header_text
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.panel import Panel
 from itaudit.tui.widgets.position_panel import PositionPanel
-from itaudit.tui.widgets.prompt_list import PromptList
+from itaudit.tui.widgets.prompt_list import ROOMY, PromptList
 from itaudit.tui.widgets.response_view import ResponseView
 from itaudit.tui.widgets.sources_panel import SourcesPanel, why_no_sources
 
@@ -155,7 +155,8 @@ class StepperScreen(Screen[None]):
         query = f" · /{visible_line(stepping.query)}" if stepping.query else ""
         only = "" if stepping.filter == "all" else f" · {stepping.filter}"
         count = f"{len(stepping.rows)}/{total}"
-        prompts.title((f"{count} prompts by {stepping.order}{only}{query}", ""))
+        heading = f"{count} prompts by {stepping.order}" if prompts.size.width >= ROOMY else f"{count} {stepping.order}"
+        prompts.title((f"{heading}{only}{query}", ""))
         prompts.show(stepping.rows, stepping.place)
         response = self.query_one("#response", ResponseView)
         response.title((self._response_title(), ""))
@@ -210,7 +211,7 @@ class StepperScreen(Screen[None]):
         """Takes in what the worker has written, without moving the user."""
         if self.stepping.poll():
             self.draw()
-        elif self.stepping.job == "running":
+        elif self.stepping.state.job == "running":
             self._draw_header()
 
     def action_prompt(self, by: int) -> None:
@@ -334,6 +335,9 @@ class StepperScreen(Screen[None]):
 
     def action_search(self) -> None:
         self.add_class("-searching")
+        self.active = "prompts"
+        self._arrange()
+        self.query_one(KeyBar).show_instead([("⏎", "keep"), ("esc", "clear")])
         self.query_one("#search", Input).focus()
 
     @on(Input.Changed, "#search")
@@ -345,6 +349,9 @@ class StepperScreen(Screen[None]):
     @on(Input.Submitted, "#search")
     def _close_search(self) -> None:
         self.remove_class("-searching")
+        self.active = "response"
+        self._arrange()
+        self.query_one(KeyBar).show_instead(None)
         self.set_focus(None)
 
     def on_key(self, event: events.Key) -> None:

@@ -19,6 +19,13 @@ class KeyBar(Widget, can_focus=False):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key"}
 
+    _instead: list[tuple[str, str]] | None = None
+
+    def show_instead(self, entries: list[tuple[str, str]] | None) -> None:
+        """Shows other keys than the screen's, while a line of text is typed; None shows the screen's again."""
+        self._instead = entries
+        self.refresh()
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
@@ -28,7 +35,7 @@ class KeyBar(Widget, can_focus=False):
     def render(self) -> Text:
         key_style = self.get_component_rich_style("key-bar--key", partial=True)
         text = Text(no_wrap=True)
-        for keys, description in fitting(list(self._entries()), self.size.width):
+        for keys, description in fitting(self._instead or list(self._entries()), self.size.width):
             text.append(f" {keys}", key_style)
             text.append(f" {description} ")
         return text

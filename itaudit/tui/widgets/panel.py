@@ -63,7 +63,7 @@ class Panel(ScrollView, can_focus=False):
         .panel--cursor { color: $cursor; text-style: bold reverse underline; }
         .panel--bracket { color: $cursor; text-style: bold; }
         .panel--selected { color: $cursor; text-style: reverse; }
-        .panel--evidence { color: $evidence; text-style: bold; }
+        .panel--evidence { color: $evidence; text-style: bold underline; }
         .panel--base { color: $primary; }
         .panel--tuned { color: $accent; }
         .panel--row { text-style: bold; background: $panel; }

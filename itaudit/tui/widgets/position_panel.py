@@ -94,10 +94,9 @@ def _facts(answer: Answer, scores: TokenScores, number: int, width: int) -> Iter
         known += f"  {answer.label} {scores.logprob_tuned[number]:.2f}"
     groups.append([(known, "")])
     if scores.kl is not None and answer.label != BASE:
-        divergence = f"KL({answer.label}‖{BASE}) {scores.kl[number]:.3f}"
+        groups.append([(f"KL({answer.label}‖{BASE}) {scores.kl[number]:.3f} nats", "")])
         if scores.kl_reverse is not None:
-            divergence += f"  KL({BASE}‖{answer.label}) {scores.kl_reverse[number]:.3f}"
-        groups.append([(f"{divergence} nats", "")])
+            groups.append([(f"KL({BASE}‖{answer.label}) {scores.kl_reverse[number]:.3f} nats", "")])
     if scores.kl_aligntds is not None:
         groups.append([(f"AlignTDS KL {scores.kl_aligntds[number]:.3f}", "dim")])
     line: Row = []
