@@ -37,7 +37,10 @@ PLAN = [
 class Harness(App[None]):
     """Shows `screen`; `went` holds what it asked for."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit", id="app.quit", priority=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit", id="app.quit"),
+        Binding("question_mark", "help", "help", id="app.help"),
+    ]
 
     def __init__(self, screen: Callable[[], Screen[None]], theme: str = DEFAULT_THEME) -> None:
         super().__init__()
@@ -63,6 +66,9 @@ class Harness(App[None]):
         self, source: Dataset | Path, index: int | None = None, highlights: Sequence[Evidence] = ()
     ) -> None:
         self.went.append(("dataset", source, index, tuple(highlights)))
+
+    def action_help(self) -> None:
+        self.open_help()
 
     def open_help(self) -> None:
         self.push_screen(HelpScreen())

@@ -23,7 +23,6 @@ from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
 from itaudit.tui.instance_text import MATCH_STYLE, InstanceText, instance_json, instance_text
-from itaudit.tui.navigation import navigator
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.searching import matching_positions
 from itaudit.tui.widgets.line_list import LineList
@@ -37,8 +36,8 @@ SEARCH_GROUP = "dataset.search"
 class DatasetScreen(Screen[None]):
     """Shows a dataset, or loads it from its path first; `index` is the source row to stand on."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (16, "-high")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-high")]
     CSS = """
     DatasetScreen { layout: vertical; background: $background; }
     DatasetScreen #title { height: 1; padding: 0 1; background: $panel; }
@@ -60,17 +59,16 @@ class DatasetScreen(Screen[None]):
     DatasetScreen #loading { height: 1fr; padding: 1 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="dataset.search"),
-        Binding("n", "match(1)", "Next match", id="dataset.next_match"),
-        Binding("N", "match(-1)", "Previous match", id="dataset.previous_match", show=False),
-        Binding("g", "jump", "Go to", id="dataset.jump"),
-        Binding("exclamation_mark", "rejected", "Rejected", id="dataset.rejected"),
-        Binding("y", "copy", "Copy", id="dataset.copy"),
-        Binding("tab", "switch", "List/text", id="dataset.switch"),
-        Binding("J,shift+down", "read(1)", "Scroll text down", id="dataset.read_down", show=False),
-        Binding("K,shift+up", "read(-1)", "Scroll text up", id="dataset.read_up", show=False),
-        Binding("escape", "back", "Back", id="dataset.back"),
-        Binding("question_mark", "help", "Help", id="dataset.help"),
+        Binding("slash", "search", "search", id="dataset.search"),
+        Binding("n", "match(1)", "next match", id="dataset.next_match"),
+        Binding("N", "match(-1)", "previous match", id="dataset.previous_match", show=False),
+        Binding("g", "jump", "go to", id="dataset.jump"),
+        Binding("exclamation_mark", "rejected", "rejected", id="dataset.rejected"),
+        Binding("y", "copy", "copy", id="dataset.copy"),
+        Binding("tab", "switch", "list/text", id="dataset.switch"),
+        Binding("J,shift+down", "read(1)", "scroll text down", id="dataset.read_down", show=False),
+        Binding("K,shift+up", "read(-1)", "scroll text up", id="dataset.read_up", show=False),
+        Binding("escape", "back", "back", id="dataset.back"),
     ]
 
     class Loaded(Message):
@@ -176,9 +174,6 @@ class DatasetScreen(Screen[None]):
 
     def on_line_list_opened(self) -> None:
         self.action_switch()
-
-    def action_help(self) -> None:
-        navigator(self).open_help()
 
     def action_back(self) -> None:
         prompt = self.query_one(PromptLine)
@@ -414,7 +409,7 @@ class RejectedScreen(ModalScreen[None]):
     RejectedScreen #reason { width: 90%; height: auto; max-height: 5; padding: 0 1; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,exclamation_mark,q", "close", "Close", id="rejected.close")
+        Binding("escape,exclamation_mark,q", "close", "close", id="rejected.close")
     ]
 
     def __init__(self, rejected: Sequence[Rejection]) -> None:

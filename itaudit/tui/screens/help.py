@@ -37,11 +37,11 @@ class HelpScreen(ModalScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,enter", "close", "Close", id="help.close"),
-        Binding("j,down", "scroll(1)", "Down", id="help.down", show=False),
-        Binding("k,up", "scroll(-1)", "Up", id="help.up", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", id="help.page_down", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="help.page_up", show=False),
+        Binding("escape,question_mark,q,enter", "close", "close", id="help.close"),
+        Binding("j,down", "scroll(1)", "down", id="help.down", show=False),
+        Binding("k,up", "scroll(-1)", "up", id="help.up", show=False),
+        Binding("pagedown,space", "page(1)", "page down", id="help.page_down", show=False),
+        Binding("pageup", "page(-1)", "page up", id="help.page_up", show=False),
     ]
     INHERIT_BINDINGS: ClassVar[bool] = False
 

@@ -104,13 +104,12 @@ class HomeScreen(Screen[None]):
     HomeScreen.-empty LineList { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "recipe", "Run a recipe", id="home.recipe"),
-        Binding("o", "open_path", "Open a path", id="home.open_path"),
-        Binding("p", "live", "Progress", id="home.progress"),
-        Binding("c", "cancel", "Cancel", id="home.cancel"),
-        Binding("R", "resume", "Resume", id="home.resume"),
-        Binding("escape", "close", "Close", id="home.close", show=False),
-        Binding("question_mark", "help", "Help", id="home.help"),
+        Binding("r", "recipe", "run a recipe", id="home.recipe"),
+        Binding("o", "open_path", "open a path", id="home.open_path"),
+        Binding("p", "live", "progress", id="home.progress"),
+        Binding("c", "cancel", "cancel", id="home.cancel"),
+        Binding("R", "resume", "resume", id="home.resume"),
+        Binding("escape", "close", "close", id="home.close", show=False),
     ]
     AUTO_FOCUS: ClassVar[str | None] = "LineList"
 
@@ -165,9 +164,6 @@ class HomeScreen(Screen[None]):
         self._cancel_asked = None
         prompt = self.query_one(PromptLine)
         prompt.action_cancel() if prompt.question else prompt.say("")
-
-    def action_help(self) -> None:
-        navigator(self).open_help()
 
     def action_live(self) -> None:
         if entry := self._chosen_run():

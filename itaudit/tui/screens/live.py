@@ -35,8 +35,8 @@ def poll_seconds() -> float:
 class LiveScreen(Screen[None]):
     """Follows a run; the job goes on when this screen, or the whole app, is left."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (14, "-high")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-high")]
     CSS = """
     LiveScreen { layout: vertical; background: $background; }
     LiveScreen #title { height: 1; padding: 0 1; background: $panel; }
@@ -61,15 +61,14 @@ class LiveScreen(Screen[None]):
     LiveScreen.-short .panel { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,b", "open", "Responses", id="live.open"),
-        Binding("c", "cancel", "Cancel", id="live.cancel"),
-        Binding("R", "resume", "Resume", id="live.resume"),
-        Binding("right_square_bracket,tab", "panel(1)", "Next panel", id="live.next_panel"),
-        Binding("left_square_bracket,shift+tab", "panel(-1)", "Previous panel", id="live.previous_panel", show=False),
-        Binding("j,down", "scroll(1)", "Scroll down", id="live.down", show=False),
-        Binding("k,up", "scroll(-1)", "Scroll up", id="live.up", show=False),
-        Binding("escape", "back", "Back", id="live.back"),
-        Binding("question_mark", "help", "Help", id="live.help"),
+        Binding("enter,b", "open", "responses", id="live.open"),
+        Binding("c", "cancel", "cancel", id="live.cancel"),
+        Binding("R", "resume", "resume", id="live.resume"),
+        Binding("right_square_bracket,tab", "panel(1)", "next panel", id="live.next_panel"),
+        Binding("left_square_bracket,shift+tab", "panel(-1)", "previous panel", id="live.previous_panel", show=False),
+        Binding("j,down", "scroll(1)", "scroll down", id="live.down", show=False),
+        Binding("k,up", "scroll(-1)", "scroll up", id="live.up", show=False),
+        Binding("escape", "back", "back", id="live.back"),
     ]
 
     def __init__(self, run: Run, *, clock: Callable[[], float] = time.time) -> None:
@@ -120,9 +119,6 @@ class LiveScreen(Screen[None]):
 
     def action_open(self) -> None:
         navigator(self).open_run(self.run.path)
-
-    def action_help(self) -> None:
-        navigator(self).open_help()
 
     def action_back(self) -> None:
         if self._asked:

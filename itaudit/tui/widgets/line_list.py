@@ -1,7 +1,6 @@
 """A list of any length, one line an entry, of which only the lines on the screen are ever made."""
 
 from collections.abc import Callable
-
 from typing import ClassVar
 
 from textual import events
@@ -28,13 +27,13 @@ class LineList(ScrollView, can_focus=True):
     LineList { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $background; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", id="list.down", show=False),
-        Binding("k,up", "move(-1)", "Up", id="list.up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", id="list.page_down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", id="list.page_up", show=False),
-        Binding("home,less_than_sign", "first", "First", id="list.first", show=False),
-        Binding("end,G,greater_than_sign", "last", "Last", id="list.last", show=False),
-        Binding("enter", "select", "Open", id="list.open"),
+        Binding("j,down", "move(1)", "down", id="list.down", show=False),
+        Binding("k,up", "move(-1)", "up", id="list.up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", id="list.page_down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "page up", id="list.page_up", show=False),
+        Binding("home,less_than_sign", "first", "first", id="list.first", show=False),
+        Binding("end,G,greater_than_sign", "last", "last", id="list.last", show=False),
+        Binding("enter", "select", "open", id="list.open"),
     ]
 
     cursor: reactive[int] = reactive(0, repaint=False)

@@ -18,8 +18,8 @@ class ReadingPane(ScrollView, can_focus=True):
     ReadingPane { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $background; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", "Scroll down", id="reading.down", show=False),
-        Binding("k,up", "scroll_up", "Scroll up", id="reading.up", show=False),
+        Binding("j,down", "scroll_down", "scroll down", id="reading.down", show=False),
+        Binding("k,up", "scroll_up", "scroll up", id="reading.up", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
