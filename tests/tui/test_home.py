@@ -114,7 +114,7 @@ async def test_each_run_says_how_it_stands(runs: Path) -> None:
         assert "✗" in line("crashed") and "died without a word" in line("crashed")
         assert "■ cancelled" in line("cancelled")
         assert "not started · lft, sft" in line("new") and "2 h ago" in line("new")
-        assert "recipe.toml: data: required, and missing" in line("broken")
+        assert "broken        recipe.toml: name: Input should be" in line("broken")
         assert "7 runs" in lines[0] and "2 at work" in lines[0]
 
 
@@ -308,7 +308,7 @@ def test_recent_datasets_are_kept_newest_first_once_each() -> None:
     assert [each.path for each in kept][:3] == ["/data/5", f"/data/{KEPT + 2}", f"/data/{KEPT + 1}"]
 
 
-def test_a_broken_list_of_recent_datasets_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_list_of_recent_datasets_is_an_empty_one() -> None:
     remember_dataset(RecentDataset("/data/5", "alpaca", 5, NOW))
     file = Path(os.environ["ITAUDIT_STATE_DIR"]) / "recent-datasets.json"
     for content in (b"[{}]", b"{", b"3", b'[{"path": 1, "what": 2}]'):

@@ -43,7 +43,6 @@ class HelpScreen(ModalScreen[None]):
         Binding("pagedown,space", "page(1)", "page down", id="help.page_down", show=False),
         Binding("pageup", "page(-1)", "page up", id="help.page_up", show=False),
     ]
-    INHERIT_BINDINGS: ClassVar[bool] = False
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help", can_focus=False) as box:
@@ -86,7 +85,8 @@ class HelpScreen(ModalScreen[None]):
     def _keys(self, screen: Screen[object], wide: bool) -> Iterable[tuple[str, Content]]:
         """Each group's name and lines: the screen's own group first, then those of its widgets and the app."""
         bound: dict[str, dict[str, tuple[list[str], Binding]]] = {}
-        for binding in bindings_of(screen):
+        for active in screen.active_bindings.values():
+            binding = active.binding
             if not binding.description or binding.system:
                 continue
             group = (binding.id or "").partition(".")[0]
@@ -105,14 +105,8 @@ class HelpScreen(ModalScreen[None]):
             )
 
     def _row(self, keys: list[str], binding: Binding, wide: bool) -> Content:
-        key_width, text_width = (18, 30) if wide else (10, 0)
-        line = Content.assemble(
-            "  ", (" ".join(keys).ljust(key_width), "bold $accent"), " ", binding.description.ljust(text_width)
-        )
-        return line + Content.styled(f" {binding.id}", "$foreground-muted") if wide and binding.id else line
-
-
-def bindings_of(screen: Screen[object]) -> list[Binding]:
-    """Every binding that holds on a screen: its own, its widgets' and the app's, with the keys that are bound now."""
-    nodes = [screen, *(widget for widget in screen.query() if widget.can_focus), screen.app]
-    return [binding for node in nodes for _, binding in node._bindings]
+        words = binding.tooltip or binding.description
+        line = Content.assemble("  ", (" ".join(keys).ljust(14 if wide else 9), "bold $accent"), " ")
+        if not wide or not binding.id:
+            return line + Content(words)
+        return line + Content(f"{words[:37]:38}") + Content.styled(binding.id, "$foreground-muted")
