@@ -19,8 +19,9 @@ from itaudit.runs.state import RunState
 from itaudit.runs.watch import Watch
 from itaudit.sanitize import visible, visible_line
 from itaudit.tui.navigation import navigator
-from itaudit.tui.progress import device_line, job_mark, job_words, stage_lines, tuning_line
+from itaudit.tui.progress import device_line, job_mark, job_words, tuning_line
 from itaudit.tui.widgets.loss_plot import LossPlot
+from itaudit.tui.widgets.stage_list import StageList
 from itaudit.units import duration_text
 
 LOG_LINES = 200
@@ -89,7 +90,7 @@ class LiveScreen(Screen[None]):
         with Vertical(id="body"):
             with Vertical(id="left"):
                 with VerticalScroll(id="stages", can_focus=False):
-                    yield Static(id="stage-lines", markup=False)
+                    yield StageList()
                 yield Static(id="device", markup=False)
             with Vertical(id="loss", classes="panel -chosen"):
                 yield LossPlot(id="curves")
@@ -218,19 +219,15 @@ class LiveScreen(Screen[None]):
         return parts
 
     def _paint_stages(self, state: RunState, now: float) -> None:
-        lines = self.query_one("#stage-lines", Static)
-        width = max(10, (self.query_one("#stages").scrollable_content_region.width or self.size.width - 2))
-        if not state.stages:
-            text = "No stage has begun." if state.job != "new" else "The job has not been started; R starts it."
-            lines.update(Content.styled(text, "$foreground-muted"))
-            return
-        lines.update(Content("\n").join(stage_lines(list(state.stages.values()), now, width)))
-        for number, stage in enumerate(state.stages.values()):
+        empty = "No stage has begun." if state.job != "new" else "The job has not been started; R starts it."
+        stages = list(state.stages.values())
+        self.query_one(StageList).show(stages, now, Content.styled(empty, "$foreground-muted"))
+        for number, stage in enumerate(stages):
             if stage.state == "running":
-                stages = self.query_one("#stages")
-                height = stages.scrollable_content_region.height
-                if height and not stages.scroll_offset.y <= number < stages.scroll_offset.y + height:
-                    stages.scroll_to(y=max(0, number - height // 2), animate=False)
+                box = self.query_one("#stages")
+                height = box.scrollable_content_region.height
+                if height and not box.scroll_offset.y <= number < box.scroll_offset.y + height:
+                    box.scroll_to(y=max(0, number - height // 2), animate=False)
 
     def _paint_loss_placeholder(self, state: RunState) -> None:
         known = any(state.losses.values())
