@@ -19,9 +19,7 @@ def data_group() -> None:
     """Check, convert and compare datasets."""
 
 
-_format = click.option(
-    "--format", "format", default="auto", help="The format to read; detected if not given."
-)
+_format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
 _split = click.option("--split", help="The split of a hub dataset or `datasets` directory.")
 _turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn to audit, from 0.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
@@ -61,9 +59,7 @@ def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -
 @_split
 @_turn
 @click.option("--force", is_flag=True, help="Overwrite what stands at --out.")
-def convert(
-    file: str, target: str, out: Path, format: str, split: str | None, turn: int, force: bool
-) -> None:
+def convert(file: str, target: str, out: Path, format: str, split: str | None, turn: int, force: bool) -> None:
     """Write FILE in another format and container: .json, .jsonl, .csv, .parquet or a folder."""
     from itaudit.data import formats
     from itaudit.data.export import write
@@ -73,11 +69,7 @@ def convert(
     dataset = load(file, format=format, split=split, turn=turn)
     write(dataset, out, format=target, overwrite=force)
     left_out = f", {len(dataset.rejected):,} rows left out (itaudit data check shows why)"
-    _print(
-        _line(
-            f"{len(dataset):,} instances written as {target} to {out}{left_out if dataset.rejected else ''}"
-        )
-    )
+    _print(_line(f"{len(dataset):,} instances written as {target} to {out}{left_out if dataset.rejected else ''}"))
 
 
 @data_group.command()

@@ -139,9 +139,7 @@ class Dataset(Sequence[Instance]):
         return [n.removeprefix(NATIVE) for n in self.table.column_names if n.startswith(NATIVE)]
 
     def _stored(self, values: Sequence[Any]) -> StoredRow:
-        index, id, instruction, input, response, history, later, references, extra, shape, record = values[
-            :11
-        ]
+        index, id, instruction, input, response, history, later, references, extra, shape, record = values[:11]
         own: dict[str, Any] = dict(zip(self.native_names, values[11:], strict=True))
         if extra:
             own |= orjson.loads(extra)

@@ -14,9 +14,7 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_SUFFIXES = frozenset(
-    {".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".arrow", ".txt", ".gz", ".zip", ".zst"}
-)
+_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".arrow", ".txt", ".gz", ".zip", ".zst"})
 
 # What a file begins with when it is none of ours, and what to do about it.
 _FOREIGN = (
@@ -57,9 +55,7 @@ def load(source: str | Path, *, format: str = "auto", split: str | None = None, 
             raise UserError(f"{visible(opened.path)}: holds no rows; expected at least one instance")
         return builder.finish(path=opened.path, sha256=opened.sha256(), task_names=opened.task_names)
     except OSError as error:
-        raise UserError(
-            f"{visible(str(source))}: cannot be read: {error.strerror or error}; check the file"
-        ) from error
+        raise UserError(f"{visible(str(source))}: cannot be read: {error.strerror or error}; check the file") from error
 
 
 def _open(source: str | Path, split: str | None) -> _Opened:
@@ -149,9 +145,7 @@ def _open_folder(folder: Path, split: str | None) -> _Opened:
 
     table = hub.load_split(folder, split)
     # The library keeps its own caches beside the data.
-    files = [
-        file for file in folder.rglob("*") if not file.name.startswith((".", "cache-")) and file.is_file()
-    ]
+    files = [file for file in folder.rglob("*") if not file.name.startswith((".", "cache-")) and file.is_file()]
     return _Opened(hub.source(table), path, lambda: sources.files_sha256(folder, files))
 
 

@@ -279,9 +279,7 @@ def bad_byte(path: Path) -> int | None:
 
 def not_utf8(path: Path, byte: int) -> UserError:
     """What to say of a text file in another encoding."""
-    return UserError(
-        f"{shown(path)}: byte {byte} is not UTF-8; convert the file, e.g. iconv -f LATIN1 -t UTF-8"
-    )
+    return UserError(f"{shown(path)}: byte {byte} is not UTF-8; convert the file, e.g. iconv -f LATIN1 -t UTF-8")
 
 
 def shown(path: Path) -> str:

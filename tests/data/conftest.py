@@ -11,9 +11,7 @@ import pytest
 
 @pytest.fixture
 def shared_data() -> Path:
-    folder = Path(
-        os.environ.get("ITAUDIT_SHARED_DATA") or Path(__file__).parents[2].parent / "shared" / "data"
-    )
+    folder = Path(os.environ.get("ITAUDIT_SHARED_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"the shared data is not here: {folder}")
     return folder

@@ -94,9 +94,7 @@ def test_format_is_detected_and_survives_each_container(
     for one, other in zip(dataset, again, strict=True):
         # Extra columns are compared below; the name of a task is that of its file.
         assert replace(one, extra={}) == replace(other, extra={})
-        before, after = (
-            {name: value for name, value in i.extra.items() if name != "task"} for i in (one, other)
-        )
+        before, after = ({name: value for name, value in i.extra.items() if name != "task"} for i in (one, other))
         if out.endswith(".csv") and format != "superni":
             # CSV knows text alone: numbers and lists of unknown columns come back as the text of their cell.
             before = {k: v if isinstance(v, str) else orjson.dumps(v).decode() for k, v in before.items()}
@@ -174,9 +172,7 @@ def test_folder_of_tasks_comes_back_file_by_file(tmp_path: Path) -> None:
     assert [i.extra["task"] for i in dataset] == ["task1", "task2", "task2"]
     write(dataset, tmp_path / "copy", format="superni")
     for name in ("task1.json", "task2.json"):
-        assert orjson.loads((tmp_path / "copy" / name).read_bytes()) == orjson.loads(
-            (folder / name).read_bytes()
-        )
+        assert orjson.loads((tmp_path / "copy" / name).read_bytes()) == orjson.loads((folder / name).read_bytes())
 
 
 def test_alpaca_becomes_one_task_for_each_instruction(json_lines: Lines, tmp_path: Path) -> None:

@@ -52,8 +52,7 @@ def test_real_file_comes_back_as_it_was(shared_data: Path, tmp_path: Path, name:
     write(dataset, tmp_path / name, format=dataset.format)
     if name.endswith("l"):
         first, second = (
-            [orjson.loads(line) for line in path.read_bytes().splitlines()]
-            for path in (source, tmp_path / name)
+            [orjson.loads(line) for line in path.read_bytes().splitlines()] for path in (source, tmp_path / name)
         )
         assert first == second
     else:
