@@ -1,6 +1,6 @@
 """An instance: one instruction-tuning example, in one shape for every file format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,14 +15,23 @@ class Message:
     content: str
 
 
+def answer_positions(messages: Sequence[Message]) -> list[int]:
+    """Where the assistant messages that follow a user message stand: the turns that can be audited."""
+    return [
+        position
+        for position in range(1, len(messages))
+        if messages[position].role == "assistant" and messages[position - 1].role == "user"
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One instance with the turn that is audited taken apart into instruction, input and response.
 
-    `index` is the row in the source, counted from 0 and rejected rows included; `id` is the source's own, or the
-    index as text. `history` holds what comes before the audited turn (a system message too) and `later` what
-    follows it. `response` is None for a prompt without an answer. `references` are all accepted answers, the
-    response among them. `extra` keeps the columns that no field claims, so that a round trip loses nothing.
+    `index` is the row in the source, counted from 0 and rejected rows included; `id` is the source's own, or
+    the index as text. `history` holds what comes before the audited turn (a system message too) and `later`
+    what follows it. `response` is None for a prompt without an answer. `references` are all accepted answers,
+    the response among them. `extra` keeps the columns that no field claims: a round trip loses nothing.
     """
 
     index: int
@@ -37,7 +46,7 @@ class Instance:
 
     @property
     def prompt(self) -> str:
-        """The user's message of the audited turn: the instruction, a blank line and the input if there is one."""
+        """The user's message of the audited turn: the instruction, then a blank line and the input if any."""
         return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
 
     @property
@@ -55,12 +64,7 @@ class Instance:
         Raises IndexError where there is no such turn.
         """
         messages = self.messages
-        answers = [
-            position
-            for position in range(1, len(messages))
-            if messages[position].role == "assistant" and messages[position - 1].role == "user"
-        ]
-        answer = answers[turn]
+        answer = answer_positions(messages)[turn]
         if messages[: answer - 1] == self.history:
             return self
         return replace(

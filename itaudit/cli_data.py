@@ -1,0 +1,177 @@
+"""`itaudit data`: what a dataset holds, other formats for it, and how two of them differ."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from itaudit.data.dataset import Dataset
+
+_SHOWN = 20
+
+
+@click.group("data")
+def data_group() -> None:
+    """Check, convert and compare datasets."""
+
+
+_format = click.option(
+    "--format", "format", default="auto", help="The format to read; detected if not given."
+)
+_split = click.option("--split", help="The split of a hub dataset or `datasets` directory.")
+_turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn to audit, from 0.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+
+
+@data_group.command()
+@click.argument("file")
+@_format
+@_split
+@_turn
+@_json
+def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -> None:
+    """Show what FILE (a file, folder or hub name) holds and which rows cannot be used."""
+    from itaudit.data.load import load
+
+    dataset = load(file, format=format, split=split, turn=turn)
+    if as_json:
+        rejected = [{"index": r.index, "reason": r.reason} for r in dataset.rejected]
+        _print_json(
+            {
+                "path": dataset.path,
+                "format": dataset.format,
+                "instances": len(dataset),
+                "sha256": dataset.sha256,
+                "rejected": rejected,
+            }
+        )
+        return
+    _print(_summary(dataset))
+
+
+@data_group.command()
+@click.argument("file")
+@click.option("--to", "target", required=True, help="The format to write.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Its suffix is the container.")
+@_format
+@_split
+@_turn
+@click.option("--force", is_flag=True, help="Overwrite what stands at --out.")
+def convert(
+    file: str, target: str, out: Path, format: str, split: str | None, turn: int, force: bool
+) -> None:
+    """Write FILE in another format and container: .json, .jsonl, .csv, .parquet or a folder."""
+    from itaudit.data import formats
+    from itaudit.data.export import write
+    from itaudit.data.load import load
+
+    formats.named(target)
+    dataset = load(file, format=format, split=split, turn=turn)
+    write(dataset, out, format=target, overwrite=force)
+    left_out = f", {len(dataset.rejected):,} rows left out (itaudit data check shows why)"
+    _print(
+        _line(
+            f"{len(dataset):,} instances written as {target} to {out}{left_out if dataset.rejected else ''}"
+        )
+    )
+
+
+@data_group.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@_format
+@_json
+def diff(before: str, after: str, format: str, as_json: bool) -> None:
+    """Show the instances that B adds, lacks or changes, compared with A."""
+    from itaudit.data.diff import compare
+    from itaudit.data.load import load
+
+    difference = compare(load(before, format=format), load(after, format=format))
+    if as_json:
+        changed = [
+            {"key": c.key, "fields": {n: {"before": a, "after": b} for n, (a, b) in c.fields.items()}}
+            for c in difference.changed
+        ]
+        _print_json(
+            {
+                "by": difference.by,
+                "added": difference.added,
+                "removed": difference.removed,
+                "changed": changed,
+            }
+        )
+        return
+    counts = f"{len(difference.added):,} added, {len(difference.removed):,} removed"
+    _print(_line(f"{counts}, {len(difference.changed):,} changed (matched by {difference.by})"))
+    for sign, keys in (("+", difference.added), ("-", difference.removed)):
+        for key in keys:
+            _print(_line(f"{sign} {key}"))
+    for change in difference.changed:
+        _print(_line(f"~ {change.key}"))
+        for name, (old, new) in change.fields.items():
+            _print(_changed_field(name, old, new))
+
+
+def _summary(dataset: "Dataset") -> "Text":
+    lines = [
+        f"path       {dataset.path}",
+        f"format     {dataset.format}",
+        f"instances  {len(dataset):,}",
+        f"sha256     {dataset.sha256}",
+        f"rejected   {len(dataset.rejected):,}",
+    ]
+    lines += [f"  row {rejection.index}: {rejection.reason}" for rejection in dataset.rejected[:_SHOWN]]
+    if len(dataset.rejected) > _SHOWN:
+        lines.append(f"  and {len(dataset.rejected) - _SHOWN:,} more; --json lists them all")
+    text = _line(lines[0])
+    for line in lines[1:]:
+        text.append("\n").append_text(_line(line))
+    return text
+
+
+def _changed_field(name: str, old: Any, new: Any) -> "Text":
+    """A field's change, word by word where both are texts; told by marks as well as by colour."""
+    from itaudit.data.diff import word_changes
+    from itaudit.sanitize import visible
+
+    text = _line(f"    {name}: ")
+    if isinstance(old, str) and isinstance(new, str):
+        pieces = word_changes(old, new)
+    else:
+        pieces = [("removed", _as_json(old).decode()), ("added", _as_json(new).decode())]
+    for tag, piece in pieces:
+        if tag == "same":
+            text.append(visible(piece))
+        elif tag == "removed":
+            text.append(f"[-{visible(piece)}-]", "red")
+        else:
+            text.append(f"{{+{visible(piece)}+}}", "green")
+    return text
+
+
+def _line(line: str) -> "Text":
+    from rich.text import Text
+
+    from itaudit.sanitize import visible
+
+    return Text(visible(line))
+
+
+def _print(text: "Text") -> None:
+    from rich.console import Console
+
+    # soft_wrap leaves long lines to the terminal, so that what is piped on stays whole.
+    Console(markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
+
+
+def _as_json(value: Any, option: int = 0) -> bytes:
+    # Parquet columns bring dates, bytes and decimals, for which JSON has only text.
+    return orjson.dumps(value, default=str, option=option)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(_as_json(document, orjson.OPT_INDENT_2).decode())
