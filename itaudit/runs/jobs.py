@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
+import psutil
+
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
+from itaudit.runs.status import Status
 
 
 def start(run: Run) -> int:
@@ -23,6 +27,16 @@ def start(run: Run) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # Until the worker speaks for itself, so that one that dies before its first word is noticed.
+    now = time.time()
+    Status(
+        state="queued",
+        pid=process.pid,
+        pid_started=psutil.Process(process.pid).create_time(),
+        host=socket.gethostname(),
+        started=now,
+        heartbeat=now,
+    ).write(run.status_path)
     return process.pid
 
 

@@ -159,18 +159,20 @@ class Run:
         return read_status(self.status_path)
 
     def state(self) -> RunState:
-        """The state by all events so far; see `believed` for whether the worker is still there."""
+        """The state by all events so far; see `job` for whether the worker is still there."""
         return replay(self.events().events)
 
     def job(self, state: RunState | None = None) -> JobState:
         """The job's state, corrected for a worker that died without a word, which reads as failed."""
-        told = (state or self.state()).job
-        if told not in ("queued", "running", "new"):
-            return told
-        status = self.status()
+        state = state or self.state()
+        told, status = state.job, self.status()
         if status is None:
             return told
         alive = status.alive(time.time())
+        if told not in ("queued", "running", "new"):
+            # A worker that was just started again has not said anything yet.
+            again = alive and status.state in ("queued", "running") and status.started > state.updated
+            return "queued" if again else told
         if told == "new":
             return "queued" if alive else "failed"
         return told if alive else "failed"

@@ -1,5 +1,6 @@
 """What a run's events add up to: a pure reducer, so that a recorded log replays to the same state anywhere."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -8,7 +9,8 @@ from itaudit.runs.events import Event
 
 JobState = Literal["new", "queued", "running", "done", "failed", "cancelled"]
 StageName = Literal["prepare", "tune", "generate", "score", "trace"]
-LOSSES_KEPT = 5000
+LOSSES_KEPT = 2000
+"""Points of a loss curve that are kept; of a longer one every other point goes, so that its whole length stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,17 @@ class RunState:
 
 
 def reduce(state: RunState, event: Event) -> RunState:
-    """The state after one more event. Unknown types change nothing but `updated`."""
-    state = replace(state, updated=float(event["time"]))
+    """The state after one more event.
+
+    Unknown types change nothing but `updated`; an event that lacks what its type promises changes nothing at all,
+    since a log that somebody edited, or a newer worker wrote, must not keep a run from being opened.
+    """
     handler = _HANDLERS.get(event["type"])
-    return handler(state, event) if handler else state
+    try:
+        told = replace(state, updated=float(event["time"]))
+        return handler(told, event) if handler else told
+    except (KeyError, TypeError, ValueError):
+        return state
 
 
 def replay(events: Iterable[Event], state: RunState | None = None) -> RunState:
@@ -103,8 +112,26 @@ def replay(events: Iterable[Event], state: RunState | None = None) -> RunState:
     return state
 
 
+def believed(state: RunState, job: JobState) -> RunState:
+    """The state with the job's state corrected to what the worker's process says, as `Run.job` finds it."""
+    if job == state.job:
+        return state
+    if job == "failed":
+        worker = f"the worker (pid {state.pid})" if state.pid else "the worker"
+        error = f"{worker} died without a word; the log may say why, and resuming goes on where it stopped"
+        return replace(state, job=job, pid=None, stages=_interrupted(state.stages), error=error)
+    return replace(state, job=job, stages=_interrupted(state.stages), error="")
+
+
 def _job_queued(state: RunState, event: Event) -> RunState:
-    return replace(state, job="queued", pid=event.get("pid"), waiting_for=str(event.get("lock", "")), error="")
+    return replace(
+        state,
+        job="queued",
+        pid=event.get("pid"),
+        waiting_for=str(event.get("lock", "")),
+        stages=_interrupted(state.stages),
+        error="",
+    )
 
 
 def _job_started(state: RunState, event: Event) -> RunState:
@@ -112,7 +139,8 @@ def _job_started(state: RunState, event: Event) -> RunState:
     stages = {
         f"{stage}:{model}" if model else stage: StageState(stage, model) for stage, model in event.get("plan", ())
     }
-    kept = {key: value for key, value in state.stages.items() if value.state == "done" and key in stages}
+    # What an interrupted stage had done stands until it is started again, or progress would seem to be lost.
+    kept = {key: value for key, value in _interrupted(state.stages).items() if key in stages}
     return replace(
         state,
         job="running",
@@ -127,11 +155,14 @@ def _job_started(state: RunState, event: Event) -> RunState:
 
 def _job_ended(state: RunState, event: Event) -> RunState:
     job: JobState = {"job_done": "done", "job_failed": "failed", "job_cancelled": "cancelled"}[event["type"]]  # type: ignore[assignment]  # a literal dict of literals
-    stages = {
-        key: replace(stage, state="waiting") if stage.state == "running" else stage
-        for key, stage in state.stages.items()
+    return replace(state, job=job, pid=None, stages=_interrupted(state.stages), error=str(event.get("error", "")))
+
+
+def _interrupted(stages: Mapping[str, StageState]) -> dict[str, StageState]:
+    """Stages as a worker that is gone leaves them: none runs, and what they had done still counts."""
+    return {
+        key: replace(stage, state="waiting") if stage.state == "running" else stage for key, stage in stages.items()
     }
-    return replace(state, job=job, pid=None, stages=stages, error=str(event.get("error", "")))
 
 
 def _stage(state: RunState, event: Event) -> StageState:
@@ -176,13 +207,19 @@ def _loss(state: RunState, event: Event) -> RunState:
         step=int(event["step"]),
         steps=int(event["steps"]),
         epoch=float(event["epoch"]),
-        loss=float(event["loss"]),
+        # JSON has no NaN: a loss that is none arrives as null.
+        loss=math.nan if event["loss"] is None else float(event["loss"]),
         learning_rate=float(event["learning_rate"]),
         tokens_per_second=float(event["tokens_per_second"]),
     )
     # A resumed stage repeats the steps after its checkpoint; the newer reading stands.
-    earlier = tuple(old for old in state.losses.get(label, ()) if old.step < point.step)
-    return replace(state, losses={**state.losses, label: (*earlier, point)[-LOSSES_KEPT:]})
+    earlier = state.losses.get(label, ())
+    if earlier and earlier[-1].step >= point.step:
+        earlier = tuple(old for old in earlier if old.step < point.step)
+    points = (*earlier, point)
+    # The newest point always stays: it is what the screen names.
+    points = points if len(points) <= LOSSES_KEPT else (*points[:-1:2], point)
+    return replace(state, losses={**state.losses, label: points})
 
 
 def _memory(state: RunState, event: Event) -> RunState:

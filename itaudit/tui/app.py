@@ -1,0 +1,206 @@
+"""The workbench: which screen stands on which, themes, keys, and what every screen shares."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.await_complete import AwaitComplete
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+
+from itaudit import paths
+from itaudit.errors import UserError
+from itaudit.sanitize import visible_line
+from itaudit.tui.keymap import read_keymap
+from itaudit.tui.telling import told
+from itaudit.tui.themes import DEFAULT_THEME, load_themes, token_colors
+
+if TYPE_CHECKING:
+    from itaudit.data.dataset import Dataset
+    from itaudit.runs.run import Run
+    from itaudit.trace.types import Evidence
+
+CONFIG = "config.toml"
+
+
+class ItauditApp(App[None]):
+    """Opens on a run or a dataset; without one, on the list of runs."""
+
+    TITLE = "itaudit"
+    DEFAULT_MODE = "workbench"
+    COMMAND_PALETTE_BINDING = "colon"
+    COMMAND_PALETTE_DISPLAY = ":"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit", id="app.quit", tooltip="Quit; a job goes on", priority=False),
+        Binding("question_mark", "help", "help", id="app.help", tooltip="Keys of this screen", key_display="?"),
+        Binding("ctrl+c", "quit", "quit", id="app.interrupt", tooltip="Quit; a job goes on", show=False, system=True),
+    ]
+
+    def __init__(self, path: Path | None, runs_dir: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.runs_dir = runs_dir
+        self._problems: list[str] = []
+        self.add_mode(self.DEFAULT_MODE, self._first_screen)
+        if os.environ.get("SSH_CONNECTION"):
+            self.animation_level = "none"
+        themes, problems = load_themes(paths.config_dir() / "themes")
+        self._problems += problems
+        for theme in themes:
+            self.register_theme(theme)
+        self._choose_theme()
+        try:
+            self.set_keymap(read_keymap())
+        except UserError as error:
+            self._problems.append(str(error))
+
+    def _choose_theme(self) -> None:
+        try:
+            wanted = read_config().get("theme", DEFAULT_THEME)
+        except UserError as error:
+            self._problems.append(str(error))
+            wanted = DEFAULT_THEME
+        if wanted not in self.available_themes:
+            self._problems.append(f"{_config_path()}: theme: there is no theme {wanted!r}; `:` lists those there are")
+            wanted = DEFAULT_THEME
+        self.theme = str(wanted)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return token_colors()
+
+    def _first_screen(self) -> Screen[None]:
+        """The screen that everything else is opened from."""
+        if self.path is None:
+            return self._home()
+        try:
+            return self._screen_of(self.path)
+        except UserError as error:
+            self._problems.append(str(error))
+            return self._home()
+
+    def on_mount(self) -> None:
+        for problem in self._problems:
+            self.notify(visible_line(problem), severity="warning", markup=False, timeout=10)
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        with told(self):
+            write_config({"theme": theme.name})
+
+    def _screen_of(self, path: Path) -> Screen[None]:
+        """The screen for a run or a dataset; raises UserError where the path is neither."""
+        from itaudit.runs.run import Run, is_run
+
+        if is_run(path):
+            run = Run(path)
+            return self._stepper(run) if run.prompts() else self._live(run)
+        return self._dataset(path)
+
+    def _home(self) -> Screen[None]:
+        from itaudit.tui.screens.home import HomeScreen
+
+        return HomeScreen(self.runs_dir)
+
+    def _stepper(self, run: "Run") -> Screen[None]:
+        from itaudit.tui.screens.stepper import StepperScreen
+
+        return StepperScreen(run)
+
+    def _live(self, run: "Run") -> Screen[None]:
+        from itaudit.tui.screens.live import LiveScreen
+
+        return LiveScreen(run)
+
+    def _dataset(
+        self, source: "Dataset | Path", index: int | None = None, highlights: "Sequence[Evidence]" = ()
+    ) -> Screen[None]:
+        from itaudit.tui.screens.dataset import DatasetScreen
+
+        return DatasetScreen(source, index=index, highlights=highlights)
+
+    def open_run(self, path: Path) -> None:
+        """Shows the responses of a run, or the job while there are no prompts yet."""
+        self._open(partial(self._screen_of, path))
+
+    def open_live(self, path: Path) -> None:
+        """Shows the job of a run."""
+        from itaudit.runs.run import Run
+
+        self._open(lambda: self._live(Run(path)))
+
+    def open_dataset(
+        self, source: "Dataset | Path", index: int | None = None, highlights: "Sequence[Evidence]" = ()
+    ) -> None:
+        """Shows a dataset, or the file or folder that holds one; `index` is the row of the source to stand on."""
+        self._open(partial(self._dataset, source, index, highlights))
+
+    def open_help(self) -> None:
+        """Shows the keys of the screen underneath."""
+        from itaudit.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def _open(self, make: Callable[[], Screen[None]]) -> None:
+        with told(self):
+            self.push_screen(make())
+
+    def action_help(self) -> None:
+        self.open_help()
+
+    def pop_screen(self) -> AwaitComplete:
+        """Leaves a screen; the last one, for the list of runs."""
+        return super().pop_screen() if len(self.screen_stack) > 1 else self.switch_screen(self._home())
+
+    async def action_back(self) -> None:
+        self.pop_screen()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Everything that the keys of a screen do, and the theme."""
+        yield SystemCommand("theme", "Choose a theme, and keep it", self.search_themes)
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if not binding.description or binding.action in seen or not active.enabled:
+                continue
+            seen.add(binding.action)
+            about = f"{binding.tooltip or binding.description}  ({self.get_key_display(binding)})"
+            run = partial(self.run_action, binding.action, active.node)
+            yield SystemCommand(
+                f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description, about, run
+            )
+
+
+def _config_path() -> Path:
+    return paths.config_dir() / CONFIG
+
+
+def read_config() -> dict[str, object]:
+    """The user's settings; empty where there are none. Raises UserError where the file can't be used."""
+    try:
+        return tomllib.loads(_config_path().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserError(f"{_config_path()}: can't read your settings: {error.strerror}; using the usual ones") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{_config_path()}: not a TOML file: {error}; using the usual settings") from None
+
+
+def write_config(changes: dict[str, object]) -> None:
+    """Changes settings and keeps the others; raises UserError where the file can't be read or written."""
+    import tomli_w
+
+    from itaudit import atomic
+
+    content = tomli_w.dumps(read_config() | changes).encode()
+    try:
+        _config_path().parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(_config_path(), content)
+    except OSError as error:
+        raise UserError(f"{_config_path()}: can't write your settings: {error.strerror}") from None

@@ -1,0 +1,309 @@
+"""What the stepper does, without a screen: which prompt, model, token and source is looked at, and marks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from itaudit.errors import UserError
+from itaudit.runs.marks import Mark
+from itaudit.runs.run import BASE, Prompt, PromptShift, Run
+from itaudit.runs.state import RunState
+from itaudit.runs.watch import Watch
+from itaudit.trace.types import Source, Span
+from itaudit.tui.answer import FLAGS, Answer, Flag
+
+Order = Literal["share shifted", "KL", "marks", "file order"]
+ORDERS: tuple[Order, ...] = ("share shifted", "KL", "marks", "file order")
+Filter = Literal["all", "marked", "with shifted", "not answered"]
+FILTERS: tuple[Filter, ...] = ("all", "marked", "with shifted", "not answered")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """A prompt in the list, with what is known of the current model's answer to it."""
+
+    prompt: Prompt
+    answered: bool
+    shift: PromptShift | None
+    marks: int
+
+
+class Stepping:
+    """The place of the user in a run. Every method that moves keeps the place valid."""
+
+    def __init__(self, run: Run, now: Callable[[], float] = time.time) -> None:
+        self.run = run
+        self.now = now
+        self.label = run.labels[-1]
+        self.order: Order = ORDERS[0]
+        self.filter: Filter = FILTERS[0]
+        self.flag: Flag = FLAGS[0]
+        self.query = ""
+        self.prompt_id: str | None = None
+        self.anchor: int | None = None
+        self.source = 0
+        self._watch = Watch(run)
+        self._cursors: dict[tuple[str, str], int] = {}
+        self._acts: list[tuple[Mark, bool]] = []
+        self._traced: dict[tuple[str, str], tuple[Span, ...]] = {}
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._versions: object = None
+        self.poll()
+
+    def poll(self) -> bool:
+        """Reads what the worker has written since the last time; returns whether anything changed."""
+        told = self._watch.poll()
+        versions = (
+            self.run.prompts_path.exists(),
+            _stamp(self.run),
+            *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces")),
+        )
+        if versions != self._versions:
+            self._versions = versions
+            self._forget()
+            return True
+        return told
+
+    @property
+    def state(self) -> RunState:
+        """The job's state, as far as it can be believed."""
+        return self._watch.state
+
+    def _forget(self) -> None:
+        self._answers.clear()
+        for name in ("_texts", "_shifts", "_marks", "rows"):
+            self.__dict__.pop(name, None)
+        self._keep_place()
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        columns = self.run.table("responses", self.label).read().select(["prompt_id", "response"])
+        return dict(zip(columns["prompt_id"].to_pylist(), columns["response"].to_pylist(), strict=True))
+
+    @cached_property
+    def _shifts(self) -> dict[str, PromptShift]:
+        return self.run.prompt_shifts(self.label)
+
+    @cached_property
+    def _marks(self) -> dict[tuple[str, str], list[Mark]]:
+        marks: dict[tuple[str, str], list[Mark]] = {}
+        for mark in self.run.marks().values():
+            marks.setdefault((mark.model, mark.prompt_id), []).append(mark)
+        return marks
+
+    @cached_property
+    def rows(self) -> list[PromptRow]:
+        """The prompts that pass the filter and the search, in the order asked for."""
+        answered = set(self._texts)
+        rows = [
+            PromptRow(
+                prompt,
+                prompt.id in answered,
+                self._shifts.get(prompt.id),
+                len(self._marks.get((self.label, prompt.id), ())),
+            )
+            for prompt in self.run.prompts()
+        ]
+        keep: dict[Filter, Callable[[PromptRow], bool]] = {
+            "all": lambda _: True,
+            "marked": lambda row: row.marks > 0,
+            "with shifted": lambda row: row.shift is not None and row.shift.shifted > 0,
+            "not answered": lambda row: not row.answered,
+        }
+        rows = [row for row in rows if keep[self.filter](row) and self._found(row.prompt)]
+        largest_first: dict[Order, Callable[[PromptRow], float]] = {
+            "share shifted": lambda row: row.shift.share_shifted if row.shift else -1.0,
+            "KL": lambda row: (row.shift.kl_mean or 0.0) if row.shift else -1.0,
+            "marks": lambda row: row.marks,
+            "file order": lambda _: 0.0,
+        }
+        rank = largest_first[self.order]
+        return sorted(rows, key=lambda row: -rank(row))
+
+    def _found(self, prompt: Prompt) -> bool:
+        if not self.query:
+            return True
+        query = self.query.casefold()
+        texts = (prompt.id, prompt.prompt, self._texts.get(prompt.id, ""))
+        return any(query in text.casefold() for text in texts)
+
+    def _relist(self) -> None:
+        self.__dict__.pop("rows", None)
+        self._keep_place()
+
+    def _keep_place(self) -> None:
+        """The prompt stays; where the list has lost it, the first in the list takes its place."""
+        ids = [row.prompt.id for row in self.rows]
+        if self.prompt_id not in ids:
+            self.prompt_id = ids[0] if ids else None
+            self.anchor, self.source = None, 0
+
+    @property
+    def place(self) -> int:
+        """Where the current prompt stands in the list; 0 where the list is empty."""
+        return next((n for n, row in enumerate(self.rows) if row.prompt.id == self.prompt_id), 0)
+
+    @property
+    def prompt(self) -> Prompt | None:
+        return self.rows[self.place].prompt if self.rows else None
+
+    @property
+    def answer(self) -> Answer | None:
+        """The current model's answer to the current prompt; None where the list is empty."""
+        return None if self.prompt_id is None else self.answer_of(self.label, self.prompt_id)
+
+    def answer_of(self, label: str, prompt_id: str) -> Answer:
+        """One model's answer to one prompt, with the user's own traces among its spans."""
+        key = (label, prompt_id)
+        if key not in self._answers:
+            spans = self.run.spans(label, prompt_id)
+            own = self._traced.get(key, ())
+            self._answers[key] = Answer(
+                label,
+                prompt_id,
+                self.run.response(label, prompt_id),
+                self.run.token_scores(label, prompt_id),
+                (*own, *(spans or ())) if own or spans is not None else None,
+                self._marks.get(key, []),
+                self.run.thresholds,
+            )
+        return self._answers[key]
+
+    @property
+    def cursor(self) -> int:
+        """The position under the cursor."""
+        answer = self.answer
+        if answer is None or not answer.positions:
+            return 0
+        return min(self._cursors.get((answer.label, answer.prompt_id), 0), len(answer.positions) - 1)
+
+    @property
+    def selection(self) -> tuple[int, int]:
+        """First and last position of the selection; the cursor's alone where there is none."""
+        return (self.cursor, self.cursor) if self.anchor is None else tuple(sorted((self.anchor, self.cursor)))  # type: ignore[return-value]  # two numbers in, two numbers out
+
+    def move_prompt(self, to: int) -> None:
+        """Goes to a place in the list, or the nearest there is."""
+        if self.rows:
+            self.prompt_id = self.rows[max(0, min(to, len(self.rows) - 1))].prompt.id
+            self.anchor, self.source = None, 0
+
+    def move_cursor(self, to: int) -> None:
+        """Goes to a position, or the nearest there is."""
+        answer = self.answer
+        if answer is not None and answer.positions:
+            to = max(0, min(to, len(answer.positions) - 1))
+            self._cursors[answer.label, answer.prompt_id] = to
+            self.source = 0
+
+    def move_to_flagged(self, direction: int) -> bool:
+        """Goes to the next flagged position, or the previous for -1; returns whether there is one."""
+        answer = self.answer
+        flagged = answer.flagged(self.flag) if answer else []
+        ahead = [number for number in flagged if (number - self.cursor) * direction > 0]
+        if not ahead:
+            return False
+        self.move_cursor(ahead[0] if direction > 0 else ahead[-1])
+        return True
+
+    def choose_model(self, label: str) -> None:
+        """Shows another model's answer to the same prompt."""
+        self.label = label
+        self.anchor, self.source = None, 0
+        self._versions = None
+        self.poll()
+
+    def next_order(self) -> None:
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+        self._relist()
+
+    def next_filter(self) -> None:
+        self.filter = FILTERS[(FILTERS.index(self.filter) + 1) % len(FILTERS)]
+        self._relist()
+
+    def next_flag(self) -> None:
+        self.flag = FLAGS[(FLAGS.index(self.flag) + 1) % len(FLAGS)]
+
+    def search(self, query: str) -> None:
+        """Lists only the prompts that hold the text, or whose answers do, in any case of letters."""
+        self.query = query
+        self._relist()
+
+    @property
+    def sources(self) -> list[tuple[Span, int, Source]]:
+        """(span, rank from 1, source) of the spans under the cursor."""
+        answer = self.answer
+        return answer.sources_at(self.cursor) if answer else []
+
+    def move_source(self, by: int) -> None:
+        self.source = max(0, min(self.source + by, len(self.sources) - 1))
+
+    def add_trace(self, label: str, prompt_id: str, span: Span) -> None:
+        """Takes a span that the user had traced among the spans of a response."""
+        key = (label, prompt_id)
+        kept = (other for other in self._traced.get(key, ()) if (other.start, other.end) != (span.start, span.end))
+        self._traced[key] = (span, *kept)
+        self._answers.pop(key, None)
+        if key == (self.label, self.prompt_id):
+            self.source = 0
+
+    def toggle_mark(self) -> None:
+        """Marks the selection as hallucinated, or takes the marks away that are there.
+
+        Raises UserError where there is nothing to mark, or the mark can't be written.
+        """
+        answer = self.answer
+        start, end = answer.text_range(*self.selection) if answer and answer.positions else (0, 0)
+        if answer is None or start == end:
+            raise UserError("there is no text here to mark; move to a token with h and l")
+        standing = answer.marks_within(start, end)
+        for mark in standing:
+            self._act(mark, removed=True)
+        if not standing:
+            mark = Mark(answer.label, answer.prompt_id, start, end, answer.text[start:end])
+            self._act(mark, removed=False)
+        self.anchor = None
+        self._marks_changed()
+
+    def undo(self) -> None:
+        """Takes back the last act on marks; raises UserError where nothing was marked since the run was opened."""
+        if not self._acts:
+            raise UserError("nothing was marked since this run was opened; m takes a mark away, too")
+        mark, removed = self._acts[-1]
+        self._write(mark, removed=not removed)
+        self._acts.pop()
+        self._marks_changed()
+
+    def _act(self, mark: Mark, *, removed: bool) -> None:
+        self._write(mark, removed=removed)
+        self._acts.append((mark, removed))
+
+    def _write(self, mark: Mark, *, removed: bool) -> None:
+        try:
+            self.run.mark(mark, removed=removed)
+        except OSError as error:
+            raise UserError(f"{self.run.marks_path}: can't write the mark: {error.strerror}") from None
+
+    def _marks_changed(self) -> None:
+        self._versions = None
+        self.poll()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """`base` and the tuned models, in the order of the keys 1, 2, …"""
+        return self.run.labels
+
+    @property
+    def is_base(self) -> bool:
+        return self.label == BASE
+
+
+def _stamp(run: Run) -> tuple[int, int] | None:
+    """Changes whenever marks are added, by this process or another."""
+    try:
+        stat = run.marks_path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_size, stat.st_mtime_ns

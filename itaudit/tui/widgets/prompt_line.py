@@ -1,0 +1,106 @@
+"""One line at the foot of a screen: what happened, or a question with room for its answer."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+from itaudit.sanitize import visible_line
+
+
+class PromptLine(Horizontal):
+    """Says one line, or asks for one. It takes no room while it has nothing to say."""
+
+    DEFAULT_CSS = """
+    PromptLine { height: auto; max-height: 3; display: none; background: $panel; padding: 0 1; }
+    PromptLine.-said, PromptLine.-asking { display: block; }
+    PromptLine > Static { width: 1fr; height: auto; }
+    PromptLine > Input { display: none; width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+    PromptLine.-asking > Static { width: auto; max-width: 50%; margin: 0 1 0 0; }
+    PromptLine.-asking > Input { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "close", id="prompt.cancel", show=False)]
+
+    class Answered(Message):
+        """The answer to the question named `question`, by enter."""
+
+        def __init__(self, question: str, answer: str) -> None:
+            super().__init__()
+            self.question = question
+            self.answer = answer
+
+    class Typed(Answered):
+        """The answer as far as it is typed."""
+
+    class Cancelled(Answered):
+        """The question was closed without an answer."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.question = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False)
+        yield Input(compact=True)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Shows a line; an empty one takes it away. A question that is open stays open."""
+        if not self.question:
+            self.query_one(Static).update(Content.styled(visible_line(text), style))
+            self.set_class(bool(text), "-said")
+
+    def ask(self, question: str, label: str, *, answer: str = "", suggester: Suggester | None = None) -> None:
+        """Asks for a line, and takes the focus until it is answered or closed."""
+        self.question = question
+        self.query_one(Static).update(Content.styled(label, "bold $primary"))
+        field = self.query_one(Input)
+        field.suggester = suggester
+        with field.prevent(Input.Changed):
+            field.value = answer
+        self.add_class("-asking")
+        field.focus()
+
+    def action_cancel(self) -> None:
+        self._close(self.Cancelled)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.question:
+            self.post_message(self.Typed(self.question, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close(self.Answered)
+
+    def _close(self, message: type[Answered]) -> None:
+        question, self.question = self.question, ""
+        if not question:
+            return
+        self.remove_class("-asking", "-said")
+        self.query_one(Static).update("")
+        self.post_message(message(question, self.query_one(Input).value))
+
+
+class PathSuggester(Suggester):
+    """Completes a path by what is in its folder; the right arrow takes the suggestion."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        folder, _, start = value.rpartition("/")
+        place = Path(f"{folder}/" if value.startswith("/") or folder else ".").expanduser()
+        if not start:
+            return None
+        try:
+            found = min(path for path in place.iterdir() if path.name.startswith(start))
+            ending = "/" if found.is_dir() else ""
+        except (OSError, ValueError, RuntimeError):
+            return None
+        return value + found.name[len(start) :] + ending

@@ -1,0 +1,171 @@
+"""The instances that a span of the response may come from, with the evidence in them."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from itaudit.data.instance import Instance
+from itaudit.runs.run import BASE
+from itaudit.sanitize import visible_line
+from itaudit.trace.types import Evidence, Source, Span
+from itaudit.tui.answer import Answer
+from itaudit.tui.layout import Line, shortened, wrap
+from itaudit.tui.widgets.panel import Panel, Piece
+
+CONTEXT = 90
+"""Characters shown on each side of a piece of evidence."""
+EXCERPTS = 3
+"""Pieces of evidence shown of one source; the dataset screen shows all."""
+WORDS = 6
+"""Query words whose part in the score is shown."""
+
+Row = list[Piece]
+Sources = Sequence[tuple[Span, int, Source]]
+
+
+class SourcesPanel(Panel):
+    """One line a source; the selected one in full."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._sources: Sources = ()
+        self._selected = 0
+        self._why_none = ""
+        self._instance: Callable[[int], Instance | None] = lambda _: None
+        self._rows: list[Row] = []
+        self._selected_rows = (0, 0)
+
+    def show(
+        self,
+        sources: Sources,
+        selected: int,
+        *,
+        instances: int,
+        why_none: str,
+        instance: Callable[[int], Instance | None],
+    ) -> None:
+        """Shows sources, the one selected in sight; `why_none` stands there where there are none."""
+        self._sources, self._selected, self._why_none, self._instance = sources, selected, why_none, instance
+        title = "sources"
+        if sources:
+            span, _, _ = sources[selected]
+            title = (
+                f"sources {selected + 1}/{len(sources)} · “{shortened(visible_line(span.text), 30)}” {span.kind}"
+                f" · in {span.frequency} of {instances} instances"
+            )
+        self.title((title, ""))
+        self.changed()
+        self.revealed_again()
+
+    def revealed_again(self) -> None:
+        self.reveal(*self._selected_rows)
+
+    def lay_out(self, width: int) -> int:
+        self._rows = []
+        if not self._sources:
+            shown = self._why_none
+            self._rows = [[(shown[line.start : line.end], "dim")] for line in wrap(shown, width)]
+        several = len({(span.start, span.end, span.kind) for span, _, _ in self._sources}) > 1
+        for number, (span, rank, source) in enumerate(self._sources):
+            first = len(self._rows)
+            if several and rank == 1:
+                about = f"“{shortened(visible_line(span.text), max(width - 14, 8))}” {span.kind}"
+                self._rows.append([(about, "dim")])
+            self._rows.append(_heading(source, number == self._selected, width))
+            if number == self._selected:
+                self._rows += source_rows(source, self._instance(source.index), width)
+                self._selected_rows = (first, len(self._rows) - 1)
+        return len(self._rows)
+
+    def pieces(self, y: int) -> Row:
+        return self._rows[y]
+
+
+def why_no_sources(answer: Answer | None, number: int) -> str:
+    """What to tell where a position has no sources, and what the user can do."""
+    if answer is None or answer.response is None:
+        return "nothing to trace yet"
+    if answer.spans is None:
+        return (
+            "base answers are not traced by themselves; v selects, t traces what is selected"
+            if answer.label == BASE
+            else "not traced yet; t traces the token under the cursor, v selects more"
+        )
+    if answer.spans_at(number):
+        return "no instance holds anything like this span"
+    return "no traced span here; n goes to the next flagged token, v selects and t traces what is selected"
+
+
+def source_rows(source: Source, instance: Instance | None, width: int) -> list[Row]:
+    """A source in full: where its score comes from, and its evidence in context."""
+    rows = []
+    if source.words:
+        words = " + ".join(f"{visible_line(word)} {score:.1f}" for word, score in source.words[:WORDS])
+        more = " + …" if len(source.words) > WORDS else ""
+        rows.append([(f"    {shortened(f'BM25 {source.score:.1f} = {words}{more}', max(width - 4, 2))}", "dim")])
+    for evidence in source.evidence[:EXCERPTS]:
+        text = field_text(instance, evidence.field) if instance else None
+        rows += _excerpt(evidence, text, width)
+    left = len(source.evidence) - EXCERPTS
+    if left > 0:
+        rows.append([(f"    and {left} more; enter opens the instance", "dim")])
+    if not source.evidence:
+        text = instance.response if instance else None
+        rows += _wrapped([(f"response: {shortened(visible_line(text or ''), CONTEXT * 2)}", "")], width)
+    return rows
+
+
+def field_text(instance: Instance, field: str) -> str | None:
+    """The text of a field as Evidence names it; None where the instance has no such field."""
+    if field in ("instruction", "input", "response"):
+        return str(getattr(instance, field) or "")
+    match = re.fullmatch(r"(history|later)\[(\d+)\]", field)
+    if match is None:
+        return None
+    messages = instance.history if match[1] == "history" else instance.later
+    return messages[int(match[2])].content if int(match[2]) < len(messages) else None
+
+
+def _heading(source: Source, selected: bool, width: int) -> Row:
+    mark = "▸ " if selected else "  "
+    number, score = f"#{source.index} ", f"{source.score:.1f} "
+    room = max(width - len(mark) - len(number) - len(score), 1)
+    instruction = shortened(visible_line(source.instruction), room)
+    names = "strong" if selected else ""
+    return [(mark, "bracket"), (number, "heading"), (score, "dim"), (instruction, names)]
+
+
+def _excerpt(evidence: Evidence, text: str | None, width: int) -> list[Row]:
+    # An instance that can't be read leaves the evidence itself, which the trace holds.
+    whole = evidence.text if text is None else text
+    start, end = (0, len(whole)) if text is None else (evidence.start, evidence.end)
+    begin, finish = max(0, start - CONTEXT), min(len(whole), end + CONTEXT)
+    pieces = [
+        (f"{visible_line(evidence.field)}: ", "dim"),
+        ("… " if begin else "", "dim"),
+        (visible_line(whole[begin:start]), ""),
+        ("[", "evidence"),
+        (visible_line(whole[start:end]), "evidence"),
+        ("]", "evidence"),
+        (visible_line(whole[end:finish]), ""),
+        (" …" if finish < len(whole) else "", "dim"),
+    ]
+    return _wrapped(pieces, width)
+
+
+def _wrapped(pieces: Row, width: int) -> list[Row]:
+    """Pieces of text broken into lines, a little indented."""
+    indent = 4 if width > 24 else 1
+    text = "".join(piece for piece, _ in pieces)
+    rows: list[Row] = []
+    for line in wrap(text, width - indent):
+        rows.append([(" " * indent, ""), *_cut(pieces, line)])
+    return rows
+
+
+def _cut(pieces: Row, line: Line) -> Iterator[Piece]:
+    offset = 0
+    for text, names in pieces:
+        start, end = max(line.start - offset, 0), min(line.end - offset, len(text))
+        if start < end:
+            yield text[start:end], names
+        offset += len(text)

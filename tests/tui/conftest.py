@@ -1,0 +1,32 @@
+"""Runs for the screens' tests: built once, copied for each test that asks."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from itaudit.runs.run import Run
+from tests.tui.make_run import make_run
+
+
+@pytest.fixture(scope="session")
+def built_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run that nobody may write into."""
+    return make_run(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def run(built_run: Run, tmp_path: Path) -> Run:
+    """A finished run of the test's own."""
+    path = tmp_path / "runs" / built_run.name
+    shutil.copytree(built_run.path, path)
+    return Run(path)
+
+
+@pytest.fixture(autouse=True)
+def own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or touches, what belongs to the user of this machine."""
+    for name in ("CONFIG", "STATE", "CACHE"):
+        monkeypatch.setenv(f"ITAUDIT_{name}_DIR", str(tmp_path / name.lower()))
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
