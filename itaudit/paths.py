@@ -24,3 +24,9 @@ def state_dir() -> Path:
 def runs_dir() -> Path:
     """Where runs are made and listed when no --out is given: `ITAUDIT_RUNS`, or `runs` here."""
     return Path(os.environ.get("ITAUDIT_RUNS") or "runs")
+
+
+def samples_dir() -> Path:
+    """The sample dataset and recipes: in the checkout, or installed with the package."""
+    installed = Path(__file__).parent / "samples"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "samples"

@@ -45,6 +45,8 @@ class Rows(Section):
     """Split of a hub dataset or a saved dataset directory."""
     turn: int = -1
     """Which assistant answer is audited: 0 is the first, -1 the last."""
+    skip: Count = 0
+    """Pass over so many that qualify, so that one file can serve as dataset and as held-out prompts."""
     limit: Count = 0
     """At most so many instances, the first that qualify; 0 is all of them."""
     without_input: bool = False

@@ -177,8 +177,9 @@ def _table(dataset: Dataset, target: Format) -> pa.Table:
     columns: dict[str, list[Any]] = {}
     kept = set() if target.groups_rows else set(dataset.native_names)
     for count, record in enumerate(target.emit(dataset)):
-        for name in record.keys() - columns.keys() - kept:
-            columns[name] = [_ABSENT] * count
+        for name in record:
+            if name not in columns and name not in kept:
+                columns[name] = [_ABSENT] * count
         for name, values in columns.items():
             values.append(record.get(name, _ABSENT))
     own = target.nested | target.either

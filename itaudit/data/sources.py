@@ -105,8 +105,7 @@ class ArrowSource:
 
 def is_json(type: pa.DataType) -> bool:
     """Whether a column is of Arrow's JSON extension type."""
-    name: str | None = getattr(type, "extension_name", None)
-    return name == "arrow.json"
+    return bool(getattr(type, "extension_name", None) == "arrow.json")
 
 
 def _is_texts(type: pa.DataType) -> bool:

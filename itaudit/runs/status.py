@@ -38,7 +38,7 @@ class Status:
             return now - self.heartbeat < STALE_SECONDS
         try:
             process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.pid_started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+            return bool(abs(process.create_time() - self.pid_started) < 2 and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
 

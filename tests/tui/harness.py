@@ -5,11 +5,11 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 from textual.app import App
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from itaudit.data.dataset import Dataset
@@ -37,7 +37,10 @@ PLAN = [
 class Harness(App[None]):
     """Shows `screen`; `went` holds what it asked for."""
 
-    BINDINGS = [Binding("q", "quit", "Quit", id="app.quit", priority=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit", id="app.quit"),
+        Binding("question_mark", "help", "help", id="app.help"),
+    ]
 
     def __init__(self, screen: Callable[[], Screen[None]], theme: str = DEFAULT_THEME) -> None:
         super().__init__()
@@ -59,8 +62,13 @@ class Harness(App[None]):
     def open_live(self, path: Path) -> None:
         self.went.append(("live", path))
 
-    def open_dataset(self, source: Dataset | Path, index: int | None = None, highlights: Sequence[Evidence] = ()) -> None:
+    def open_dataset(
+        self, source: Dataset | Path, index: int | None = None, highlights: Sequence[Evidence] = ()
+    ) -> None:
         self.went.append(("dataset", source, index, tuple(highlights)))
+
+    def action_help(self) -> None:
+        self.open_help()
 
     def open_help(self) -> None:
         self.push_screen(HelpScreen())
@@ -142,7 +150,7 @@ def half_done(run: Run) -> EventLog:
     return log
 
 
-def finish(run: Run, log: EventLog, at: float = NOW + 120) -> None:
+def finish(log: EventLog, at: float = NOW + 120) -> None:
     """The rest of a run that was half done."""
     log.append("stage_done", time=at - 40, stage="tune", model="sft")
     for stage, model in PLAN[3:]:

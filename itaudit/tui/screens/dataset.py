@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
@@ -23,38 +23,28 @@ from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
 from itaudit.tui.instance_text import MATCH_STYLE, InstanceText, instance_json, instance_text
-from itaudit.tui.navigation import navigator
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.searching import matching_positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
+from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.units import duration_text, size_text
 
 SEARCH_GROUP = "dataset.search"
 
 
-class ReadingPane(VerticalScroll, can_focus=True):
-    """The instance under the cursor; it scrolls with the keys of the list when it has the focus."""
-
-    BINDINGS = [
-        Binding("j,down", "scroll_down", "Scroll down", id="reading.down", show=False),
-        Binding("k,up", "scroll_up", "Scroll up", id="reading.up", show=False),
-    ]
-
-
 class DatasetScreen(Screen[None]):
     """Shows a dataset, or loads it from its path first; `index` is the source row to stand on."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (16, "-high")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-high")]
     CSS = """
     DatasetScreen { layout: vertical; background: $background; }
     DatasetScreen #title { height: 1; padding: 0 1; background: $panel; }
     DatasetScreen #body { height: 1fr; }
     DatasetScreen #instances { width: 2fr; height: 1fr; min-width: 8; min-height: 2; }
     DatasetScreen #reading {
-        width: 3fr; height: 1fr; min-width: 8; min-height: 2; padding: 0 1; scrollbar-size-vertical: 1;
-        background: $background;
+        width: 3fr; height: 1fr; min-width: 8; min-height: 2;
         border-left: solid $panel; border-title-color: $primary;
     }
     DatasetScreen #reading:focus { border-left: solid $primary; }
@@ -68,18 +58,17 @@ class DatasetScreen(Screen[None]):
     DatasetScreen.-short.-narrow.-reading #reading { display: block; }
     DatasetScreen #loading { height: 1fr; padding: 1 2; }
     """
-    BINDINGS = [
-        Binding("slash", "search", "Search", id="dataset.search"),
-        Binding("n", "match(1)", "Next match", id="dataset.next_match"),
-        Binding("N", "match(-1)", "Previous match", id="dataset.previous_match", show=False),
-        Binding("g", "jump", "Go to", id="dataset.jump"),
-        Binding("exclamation_mark", "rejected", "Rejected", id="dataset.rejected"),
-        Binding("y", "copy", "Copy", id="dataset.copy"),
-        Binding("tab", "switch", "List/text", id="dataset.switch"),
-        Binding("J,shift+down", "read(1)", "Scroll text down", id="dataset.read_down", show=False),
-        Binding("K,shift+up", "read(-1)", "Scroll text up", id="dataset.read_up", show=False),
-        Binding("escape", "back", "Back", id="dataset.back"),
-        Binding("question_mark", "help", "Help", id="dataset.help"),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "search", id="dataset.search"),
+        Binding("n", "match(1)", "next match", id="dataset.next_match"),
+        Binding("N", "match(-1)", "previous match", id="dataset.previous_match", show=False),
+        Binding("g", "jump", "go to", id="dataset.jump"),
+        Binding("exclamation_mark", "rejected", "rejected", id="dataset.rejected"),
+        Binding("y", "copy", "copy", id="dataset.copy"),
+        Binding("tab", "switch", "list/text", id="dataset.switch"),
+        Binding("J,shift+down", "read(1)", "scroll text down", id="dataset.read_down", show=False),
+        Binding("K,shift+up", "read(-1)", "scroll text up", id="dataset.read_up", show=False),
+        Binding("escape", "back", "back", id="dataset.back"),
     ]
 
     class Loaded(Message):
@@ -125,8 +114,7 @@ class DatasetScreen(Screen[None]):
         yield Static(id="loading", markup=False)
         with Horizontal(id="body"):
             yield LineList(self._line, id="instances")
-            with ReadingPane(id="reading"):
-                yield Static(id="text", markup=False)
+            yield ReadingPane(id="reading")
         yield PromptLine(id="prompt")
         yield Footer(show_command_palette=False)
 
@@ -186,12 +174,6 @@ class DatasetScreen(Screen[None]):
 
     def on_line_list_opened(self) -> None:
         self.action_switch()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._scroll_to_highlight)
-
-    def action_help(self) -> None:
-        navigator(self).open_help()
 
     def action_back(self) -> None:
         prompt = self.query_one(PromptLine)
@@ -284,7 +266,7 @@ class DatasetScreen(Screen[None]):
         self.workers.cancel_group(self, SEARCH_GROUP)
         self._search += 1
         self._text, self.matches, self._reached = text, [], 0
-        self.query_one(LineList).refresh()
+        self.query_one(LineList).remake()
         self._paint()
         if text:
             dataset, search = self.dataset, self._search
@@ -306,7 +288,7 @@ class DatasetScreen(Screen[None]):
         self.matches += message.positions
         self._reached = message.reached
         lines = self.query_one(LineList)
-        lines.refresh()
+        lines.remake()
         following = self._at_or_after_origin()
         if self.query_one(PromptLine).question == "search" and following and not before:
             lines.stand_on(following[0])
@@ -369,9 +351,8 @@ class DatasetScreen(Screen[None]):
         if self.dataset is None:
             return
         self._paint_title()
-        self.query_one("#text", Static).update(self._reading().content)
-        self.query_one(ReadingPane).scroll_to(y=0, animate=False)
-        self.call_after_refresh(self._scroll_to_highlight)
+        reading = self._reading()
+        self.query_one(ReadingPane).show(reading.content, reading.focus)
 
     def _reading(self) -> InstanceText:
         assert self.dataset is not None
@@ -380,17 +361,6 @@ class DatasetScreen(Screen[None]):
             return InstanceText(Content.styled("This dataset has no instances; ! says why.", "$foreground-muted"), None)
         instance = self.dataset[cursor]
         return instance_text(instance, self.highlights if instance.index == self.index else (), self._text)
-
-    def _scroll_to_highlight(self) -> None:
-        if self.dataset is None:
-            return
-        text, reading = self._reading(), self.query_one(ReadingPane)
-        width, height = self.query_one("#text").size.width, reading.scrollable_content_region.height
-        if text.focus is None or not width or not height:
-            return
-        line = len(text.content[: text.focus + 1].wrap(width)) - 1
-        if not reading.scroll_offset.y <= line < reading.scroll_offset.y + height:
-            reading.scroll_to(y=max(0, line - height // 3), animate=False)
 
     def _paint_title(self) -> None:
         assert self.dataset is not None
@@ -402,7 +372,7 @@ class DatasetScreen(Screen[None]):
         if self._text:
             parts.append(f"{len(self.matches):,} {'match' if len(self.matches) == 1 else 'matches'}")
         title = Content.assemble((name, "bold"), "  ", (" · ".join(parts), "$foreground-muted"))
-        self.query_one("#title", Static).update(title)
+        self.query_one("#title", Static).update(title, layout=False)
 
     def _line(self, position: int, width: int) -> Content:
         assert self.dataset is not None
@@ -438,7 +408,9 @@ class RejectedScreen(ModalScreen[None]):
     }
     RejectedScreen #reason { width: 90%; height: auto; max-height: 5; padding: 0 1; background: $surface; }
     """
-    BINDINGS = [Binding("escape,exclamation_mark,q", "close", "Close", id="rejected.close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,exclamation_mark,q", "close", "close", id="rejected.close")
+    ]
 
     def __init__(self, rejected: Sequence[Rejection]) -> None:
         super().__init__()

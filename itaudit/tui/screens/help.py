@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -32,15 +32,16 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; }
     HelpScreen #help {
         width: 84; max-width: 100%; height: auto; max-height: 100%; background: $surface; border: round $primary;
-        border-title-color: $primary; border-subtitle-color: $foreground-muted; padding: 0 1; scrollbar-size-vertical: 1;
+        border-title-color: $primary; border-subtitle-color: $foreground-muted; padding: 0 1;
+        scrollbar-size-vertical: 1;
     }
     """
-    BINDINGS = [
-        Binding("escape,question_mark,q,enter", "close", "Close", id="help.close"),
-        Binding("j,down", "scroll(1)", "Down", id="help.down", show=False),
-        Binding("k,up", "scroll(-1)", "Up", id="help.up", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", id="help.page_down", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="help.page_up", show=False),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,enter", "close", "close", id="help.close"),
+        Binding("j,down", "scroll(1)", "down", id="help.down", show=False),
+        Binding("k,up", "scroll(-1)", "up", id="help.up", show=False),
+        Binding("pagedown,space", "page(1)", "page down", id="help.page_down", show=False),
+        Binding("pageup", "page(-1)", "page up", id="help.page_up", show=False),
     ]
     INHERIT_BINDINGS: ClassVar[bool] = False
 
@@ -70,7 +71,9 @@ class HelpScreen(ModalScreen[None]):
         stack = self.app.screen_stack
         underneath = stack[stack.index(self) - 1]
         wide = self.size.width >= 60
-        parts = [Content.assemble((group, "bold $primary"), "\n", lines) for group, lines in self._keys(underneath, wide)]
+        parts = [
+            Content.assemble((group, "bold $primary"), "\n", lines) for group, lines in self._keys(underneath, wide)
+        ]
         legend = Content("\n").join(
             Content.assemble("  ", (name.ljust(14), f"{shape} ${name}".strip()), " ", (meaning, "$foreground-muted"))
             for name, shape, meaning in LEGEND
@@ -83,28 +86,33 @@ class HelpScreen(ModalScreen[None]):
     def _keys(self, screen: Screen[object], wide: bool) -> Iterable[tuple[str, Content]]:
         """Each group's name and lines: the screen's own group first, then those of its widgets and the app."""
         bound: dict[str, dict[str, tuple[list[str], Binding]]] = {}
-        for active in bindings_of(screen):
-            binding = active
+        for binding in bindings_of(screen):
             if not binding.description or binding.system:
                 continue
-            group = (binding.id or "").partition(".")[0] if binding.id else ""
-            name = binding.id or f"{binding.action}"
+            group = (binding.id or "").partition(".")[0]
+            name = binding.id or binding.action
             keys, _ = bound.setdefault(group, {}).setdefault(name, ([], binding))
             shown = visible_line(self.app.get_key_display(binding))
             if shown not in keys:
                 keys.append(shown)
-        for group in sorted(bound, key=lambda group: (group in _GROUPS, list(_GROUPS).index(group) if group in _GROUPS else 0)):
+        for group in sorted(
+            bound, key=lambda group: (group in _GROUPS, list(_GROUPS).index(group) if group in _GROUPS else 0)
+        ):
             rows = bound[group].values()
-            yield _GROUPS.get(group, group), Content("\n").join(self._row(keys, binding, wide) for keys, binding in rows)
+            yield (
+                _GROUPS.get(group, group),
+                Content("\n").join(self._row(keys, binding, wide) for keys, binding in rows),
+            )
 
     def _row(self, keys: list[str], binding: Binding, wide: bool) -> Content:
         key_width, text_width = (18, 30) if wide else (10, 0)
-        line = Content.assemble("  ", (" ".join(keys).ljust(key_width), "bold $accent"), " ", binding.description.ljust(text_width))
+        line = Content.assemble(
+            "  ", (" ".join(keys).ljust(key_width), "bold $accent"), " ", binding.description.ljust(text_width)
+        )
         return line + Content.styled(f" {binding.id}", "$foreground-muted") if wide and binding.id else line
 
 
 def bindings_of(screen: Screen[object]) -> list[Binding]:
     """Every binding that holds on a screen: its own, its widgets' and the app's, with the keys that are bound now."""
-    nodes = [screen, *(widget for widget in screen.walk_children() if widget.can_focus), screen.app]
-    found = [binding for node in nodes for _, binding in node._bindings]
-    return found
+    nodes = [screen, *(widget for widget in screen.query() if widget.can_focus), screen.app]
+    return [binding for node in nodes for _, binding in node._bindings]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
@@ -103,14 +103,13 @@ class HomeScreen(Screen[None]):
     HomeScreen.-empty #empty { display: block; }
     HomeScreen.-empty LineList { display: none; }
     """
-    BINDINGS = [
-        Binding("r", "recipe", "Run a recipe", id="home.recipe"),
-        Binding("o", "open_path", "Open a path", id="home.open_path"),
-        Binding("p", "live", "Progress", id="home.progress"),
-        Binding("c", "cancel", "Cancel", id="home.cancel"),
-        Binding("R", "resume", "Resume", id="home.resume"),
-        Binding("escape", "close", "Close", id="home.close", show=False),
-        Binding("question_mark", "help", "Help", id="home.help"),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "recipe", "run a recipe", id="home.recipe"),
+        Binding("o", "open_path", "open a path", id="home.open_path"),
+        Binding("p", "live", "progress", id="home.progress"),
+        Binding("c", "cancel", "cancel", id="home.cancel"),
+        Binding("R", "resume", "resume", id="home.resume"),
+        Binding("escape", "close", "close", id="home.close", show=False),
     ]
     AUTO_FOCUS: ClassVar[str | None] = "LineList"
 
@@ -165,9 +164,6 @@ class HomeScreen(Screen[None]):
         self._cancel_asked = None
         prompt = self.query_one(PromptLine)
         prompt.action_cancel() if prompt.question else prompt.say("")
-
-    def action_help(self) -> None:
-        navigator(self).open_help()
 
     def action_live(self) -> None:
         if entry := self._chosen_run():
@@ -271,7 +267,7 @@ class HomeScreen(Screen[None]):
             place = [position for position, row in enumerate(self._rows) if self._key(row) == before]
             if place:
                 lines.set_reactive(LineList.cursor, place[0])
-                lines.refresh()
+                lines.remake()
         self.query_one("#empty", Static).update(self._empty())
         self.query_one("#title", Static).update(self._title())
 

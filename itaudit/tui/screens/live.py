@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -35,8 +35,8 @@ def poll_seconds() -> float:
 class LiveScreen(Screen[None]):
     """Follows a run; the job goes on when this screen, or the whole app, is left."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (14, "-high")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-high")]
     CSS = """
     LiveScreen { layout: vertical; background: $background; }
     LiveScreen #title { height: 1; padding: 0 1; background: $panel; }
@@ -47,7 +47,8 @@ class LiveScreen(Screen[None]):
     LiveScreen #stages { height: auto; max-height: 100%; padding: 0 1; scrollbar-size-vertical: 1; }
     LiveScreen #device { height: auto; max-height: 1; padding: 0 1; color: $foreground-muted; }
     LiveScreen .panel {
-        border: round $panel; border-title-color: $primary; border-subtitle-color: $foreground-muted; height: 1fr; min-height: 2; padding: 0 1;
+        border: round $panel; border-title-color: $primary; border-subtitle-color: $foreground-muted;
+        height: 1fr; min-height: 2; padding: 0 1;
         scrollbar-size-vertical: 1; background: $background;
     }
     LiveScreen .panel:focus { border: round $primary; }
@@ -59,16 +60,15 @@ class LiveScreen(Screen[None]):
     LiveScreen.-short #device { display: none; }
     LiveScreen.-short .panel { border: none; }
     """
-    BINDINGS = [
-        Binding("enter,b", "open", "Responses", id="live.open"),
-        Binding("c", "cancel", "Cancel", id="live.cancel"),
-        Binding("R", "resume", "Resume", id="live.resume"),
-        Binding("right_square_bracket,tab", "panel(1)", "Next panel", id="live.next_panel"),
-        Binding("left_square_bracket,shift+tab", "panel(-1)", "Previous panel", id="live.previous_panel", show=False),
-        Binding("j,down", "scroll(1)", "Scroll down", id="live.down", show=False),
-        Binding("k,up", "scroll(-1)", "Scroll up", id="live.up", show=False),
-        Binding("escape", "back", "Back", id="live.back"),
-        Binding("question_mark", "help", "Help", id="live.help"),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,b", "open", "responses", id="live.open"),
+        Binding("c", "cancel", "cancel", id="live.cancel"),
+        Binding("R", "resume", "resume", id="live.resume"),
+        Binding("right_square_bracket,tab", "panel(1)", "next panel", id="live.next_panel"),
+        Binding("left_square_bracket,shift+tab", "panel(-1)", "previous panel", id="live.previous_panel", show=False),
+        Binding("j,down", "scroll(1)", "scroll down", id="live.down", show=False),
+        Binding("k,up", "scroll(-1)", "scroll up", id="live.up", show=False),
+        Binding("escape", "back", "back", id="live.back"),
     ]
 
     def __init__(self, run: Run, *, clock: Callable[[], float] = time.time) -> None:
@@ -120,9 +120,6 @@ class LiveScreen(Screen[None]):
     def action_open(self) -> None:
         navigator(self).open_run(self.run.path)
 
-    def action_help(self) -> None:
-        navigator(self).open_help()
-
     def action_back(self) -> None:
         if self._asked:
             self._asked = False
@@ -158,7 +155,7 @@ class LiveScreen(Screen[None]):
             self._say(f"Worker started (pid {pid}).")
             self.look()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """All panels are there at once on a wide screen."""
         return not (action == "panel" and self.has_class("-wide"))
 

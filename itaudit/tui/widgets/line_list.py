@@ -1,11 +1,13 @@
 """A list of any length, one line an entry, of which only the lines on the screen are ever made."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -24,14 +26,14 @@ class LineList(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     LineList { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $background; }
     """
-    BINDINGS = [
-        Binding("j,down", "move(1)", "Down", id="list.down", show=False),
-        Binding("k,up", "move(-1)", "Up", id="list.up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", id="list.page_down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", id="list.page_up", show=False),
-        Binding("home,less_than_sign", "first", "First", id="list.first", show=False),
-        Binding("end,G,greater_than_sign", "last", "Last", id="list.last", show=False),
-        Binding("enter", "select", "Open", id="list.open"),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "down", id="list.down", show=False),
+        Binding("k,up", "move(-1)", "up", id="list.up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", id="list.page_down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "page up", id="list.page_up", show=False),
+        Binding("home,less_than_sign", "first", "first", id="list.first", show=False),
+        Binding("end,G,greater_than_sign", "last", "last", id="list.last", show=False),
+        Binding("enter", "select", "open", id="list.open"),
     ]
 
     cursor: reactive[int] = reactive(0, repaint=False)
@@ -63,6 +65,7 @@ class LineList(ScrollView, can_focus=True):
         self._line = line
         self._can_stand = can_stand
         self.count = count
+        self._made: LRUCache[tuple[int, int], Content] = LRUCache(512)
 
     def on_mount(self) -> None:
         self.show(self.count)
@@ -70,8 +73,14 @@ class LineList(ScrollView, can_focus=True):
     def show(self, count: int) -> None:
         """Shows `count` lines, made anew; the cursor stays where it is, or goes to the nearest line there is."""
         self.count = count
+        self._made.clear()
         self.virtual_size = Size(0, count)
         self.cursor = self._nearest(min(self.cursor, count - 1), 1)
+        self.refresh()
+
+    def remake(self) -> None:
+        """Makes the lines anew where they are: what they tell has changed."""
+        self._made.clear()
         self.refresh()
 
     def stand_on(self, position: int) -> None:
@@ -81,7 +90,8 @@ class LineList(ScrollView, can_focus=True):
 
     def watch_cursor(self, before: int, now: int) -> None:
         if before != now:
-            self.refresh()
+            for line in (before, now):
+                self.refresh(Region(0, line - self.scroll_offset.y, self.size.width, 1))
             self.post_message(self.Moved(self, now))
 
     def on_resize(self) -> None:
@@ -95,7 +105,11 @@ class LineList(ScrollView, can_focus=True):
             return Strip.blank(width, base.rich_style)
         here = position == self.cursor and self._can_stand(position)
         mark = Content.styled(f"{CURSOR} ", "bold $cursor" if self.has_focus else "$cursor") if here else Content("  ")
-        content = mark + self._line(position, max(0, width - 2))
+        key = (position, max(0, width - 2))
+        line = self._made.get(key)
+        if line is None:
+            line = self._made[key] = self._line(*key)
+        content = mark + line
         if here:
             base += Style.parse("on $panel")
         return Strip(content.render_segments(base)).adjust_cell_length(width, base.rich_style)
@@ -136,7 +150,7 @@ class LineList(ScrollView, can_focus=True):
         self.refresh()
 
     def _nearest(self, position: int, direction: int) -> int:
-        """The next line in a direction that the cursor can stand on; the other way, or where it is, if there is none."""
+        """The nearest line that the cursor can stand on, in a direction first, then in the other; 0 without any."""
         direction = 1 if direction > 0 else -1
         for step in (direction, -direction):
             candidate = max(0, min(self.count - 1, position))

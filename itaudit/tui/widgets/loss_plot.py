@@ -13,7 +13,7 @@ _MARKERS = ("braille", "•", "*", "+", "x", "o")
 _COLORS = ("primary", "shifted", "evidence", "hallucinated", "marginal", "cursor")
 
 
-class LossPlot(PlotextPlot):
+class LossPlot(PlotextPlot):  # type: ignore[misc]  # the library has no types
     """Loss in nats a token over optimiser steps, one curve a model, in the colours of the theme."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -1,9 +1,10 @@
 """One line at the foot of a screen: what happened, or a question with room for its answer."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -24,7 +25,7 @@ class PromptLine(Horizontal):
     PromptLine.-asking > Static { width: auto; max-width: 50%; margin: 0 1 0 0; }
     PromptLine.-asking > Input { display: block; }
     """
-    BINDINGS = [Binding("escape", "cancel", "Close", id="prompt.cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "close", id="prompt.cancel", show=False)]
 
     class Answered(Message):
         """The answer to the question named `question`, by enter."""

@@ -1,0 +1,330 @@
+"""The `itaudit` command: every verb works without the workbench."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from itaudit import __version__, paths
+from itaudit.errors import UserError
+
+Json = Callable[[Any], None]
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, and nothing else.")
+_OUT = click.option("--out", type=click.Path(path_type=Path), help="Directory that holds the runs (default: runs).")
+
+
+class _Commands(click.Group):
+    """Verbs that import what they need when they are called, since starting quickly is a feature."""
+
+    _LAZY = {"data": ("itaudit.cli_data", "data_group"), "trace": ("itaudit.cli_trace", "trace_command")}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._LAZY})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._LAZY:
+            import importlib
+
+            module, name = self._LAZY[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Shows what instruction tuning did to a language model, and which instances taught it.
+
+    Without a verb, opens the workbench.
+    """
+    if context.invoked_subcommand is None:
+        open_workbench(None)
+
+
+@cli.command("open")
+@click.argument("path", type=click.Path(path_type=Path))
+def open_command(path: Path) -> None:
+    """Opens the workbench on a run or a dataset file."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or run; `itaudit ls` lists the runs there are", code=2)
+    open_workbench(path)
+
+
+@cli.command("run")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the run (default: the recipe's).")
+@_OUT
+@click.option("--detach", is_flag=True, help="Start the worker and return at once.")
+@click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@_JSON
+def run_command(
+    recipe: Path,
+    name: str | None,
+    out: Path | None,
+    detach: bool,
+    no_open: bool,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Runs the audit that a recipe asks for."""
+    from itaudit.recipe import read_recipe
+    from itaudit.runs.run import Run
+
+    checked = read_recipe(recipe, overrides, name=name)
+    work(Run.create(out or paths.runs_dir(), checked), detach=detach, no_open=no_open, as_json=as_json)
+
+
+@cli.command("demo")
+@_OUT
+@click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
+@_JSON
+def demo_command(out: Path | None, no_open: bool, as_json: bool) -> None:
+    """Runs the whole audit on the embedded model and the sample dataset: a few minutes on two CPU cores."""
+    from itaudit.recipe import read_recipe
+    from itaudit.runs.run import Run
+
+    recipe = read_recipe(paths.samples_dir() / "recipes" / "demo.toml")
+    work(Run.create(out or paths.runs_dir(), recipe), detach=False, no_open=no_open, as_json=as_json)
+
+
+@cli.command("resume")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--detach", is_flag=True, help="Start the worker and return at once.")
+@click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
+@_JSON
+def resume_command(run: Path, detach: bool, no_open: bool, as_json: bool) -> None:
+    """Goes on with a run that was cancelled, failed or was cut off."""
+    work(find_run(run), detach=detach, no_open=no_open, as_json=as_json)
+
+
+@cli.command("cancel")
+@click.argument("run", type=click.Path(path_type=Path))
+def cancel_command(run: Path) -> None:
+    """Asks a worker to finish its step, save and stop."""
+    from itaudit.runs import jobs
+
+    found = find_run(run)
+    pid = jobs.cancel(found)
+    click.echo(f"asked the worker (pid {pid}) to stop; `itaudit resume {found.path}` goes on from there", err=True)
+
+
+@cli.command("logs")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the job ends.")
+def logs_command(run: Path, follow: bool) -> None:
+    """Prints what the worker of a run wrote."""
+    from itaudit.sanitize import visible
+
+    found = find_run(run)
+    position = 0
+    while True:
+        ended = found.job() not in ("queued", "running")
+        if found.log_path.exists():
+            with found.log_path.open("rb") as log:
+                log.seek(position)
+                content = log.read()
+            position += len(content)
+            click.echo(visible(content.decode("utf-8", "replace")), nl=False)
+        if ended or not follow:
+            return
+        time.sleep(0.5)
+
+
+@cli.command("ls")
+@_OUT
+@_JSON
+def ls_command(out: Path | None, as_json: bool) -> None:
+    """Lists the runs and their jobs."""
+    from itaudit.runs.run import list_runs
+
+    rows = []
+    for run in list_runs(out or paths.runs_dir()):
+        state = run.state()
+        current = state.current
+        rows.append(
+            {
+                "run": str(run.path),
+                "name": run.name,
+                "job": run.job(state),
+                "stages": len(state.stages),
+                "stages_done": state.stages_done,
+                "stage": current.key if current else None,
+                "error": state.error or None,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo(f"no runs in {out or paths.runs_dir()}; `itaudit demo` makes one", err=True)
+    for row in rows:
+        working = f"  {row['stage']}" if row["stage"] and row["job"] == "running" else ""
+        click.echo(f"{row['job']:<10} {row['stages_done']:>2}/{row['stages']:<2} {row['run']}{working}")
+
+
+@cli.command("show")
+@click.argument("run", type=click.Path(path_type=Path))
+@_JSON
+def show_command(run: Path, as_json: bool) -> None:
+    """Summarises a run: its models, their shares of shift classes and mean KL in nats."""
+    show(find_run(run), as_json=as_json)
+
+
+@cli.command("prompts")
+@click.argument("run", type=click.Path(path_type=Path))
+@_JSON
+def prompts_command(run: Path, as_json: bool) -> None:
+    """Lists the prompts of a run."""
+    from itaudit.sanitize import visible_line
+
+    found = find_run(run)
+    if as_json:
+        print_json([{"id": p.id, "prompt": p.prompt, "reference": p.reference} for p in found.prompts()])
+        return
+    for prompt in found.prompts():
+        click.echo(f"{visible_line(prompt.id)}\t{visible_line(prompt.prompt)}")
+
+
+@cli.command("tokens")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="Label of the model, such as sft.")
+@click.option("--prompt", "prompt_id", required=True, help="Id of the prompt; `itaudit prompts` lists them.")
+@_JSON
+def tokens_command(run: Path, model: str, prompt_id: str, as_json: bool) -> None:
+    """Prints one response, token by token."""
+    from itaudit.sanitize import visible_line
+    from itaudit.summary import tokens_document
+
+    document = tokens_document(find_run(run), model, prompt_id)
+    if as_json:
+        print_json(document)
+        return
+    click.echo(f"{'start':>5} {'rank':>6} {'log p base':>10} {'log p tuned':>11} {'KL':>7}  class      token")
+    for token in document["tokens"]:
+        tuned = "" if token["logprob_tuned"] is None else f"{token['logprob_tuned']:.3f}"
+        kl = "" if token["kl"] is None else f"{token['kl']:.3f}"
+        click.echo(
+            f"{token['start']:>5} {token['rank_base']:>6} {token['logprob_base']:>10.3f} {tuned:>11} {kl:>7}  "
+            f"{token['class']:<10} {visible_line(token['text'] or token['token'])}"
+        )
+
+
+@cli.command("doctor")
+@_JSON
+def doctor_command(as_json: bool) -> None:
+    """Tells device, memory, terminal and optional parts, what is missing and how to get it."""
+    from itaudit.doctor import findings
+
+    found = findings()
+    if as_json:
+        print_json(found)
+        return
+    for section, facts in found.items():
+        click.echo(section)
+        for name, value in facts.items():
+            click.echo(f"  {name:<18} {value}")
+
+
+def find_run(path: Path) -> Any:
+    """The run at a path, or of that name in the runs directory."""
+    from itaudit.runs.run import Run, is_run
+
+    named = paths.runs_dir() / path
+    return Run(named if not path.exists() and is_run(named) else path)
+
+
+def work(run: Any, *, detach: bool, no_open: bool, as_json: bool) -> None:
+    """Starts the worker of a run and, unless detached, follows it to its end and shows what came of it."""
+    from itaudit.runs import jobs
+
+    jobs.start(run)
+    if detach:
+        if as_json:
+            print_json({"run": str(run.path)})
+        else:
+            click.echo(run.path)
+        return
+    from rich.console import Console
+
+    from itaudit.follow import follow
+
+    console = Console(stderr=True)
+    console.print(f"run {run.path}", markup=False, highlight=False)
+    try:
+        state = follow(run, console)
+    except KeyboardInterrupt:
+        raise UserError(
+            f"left the worker at work; `itaudit open {run.path}` shows it, `itaudit cancel {run.path}` stops it"
+        ) from None
+    job = run.job(state)
+    if job == "cancelled":
+        raise UserError(f"{run.path}: cancelled; `itaudit resume {run.path}` goes on from there")
+    if job != "done":
+        told = state.error or "the worker died without a word"
+        raise UserError(f"{run.path}: {told}; see {run.log_path}, then `itaudit resume {run.path}`")
+    if as_json or no_open or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        show(run, as_json=as_json)
+        if not as_json:
+            click.echo(f"\nitaudit open {run.path}")
+    else:
+        open_workbench(run.path)
+
+
+def show(run: Any, *, as_json: bool) -> None:
+    """Prints the summary of a run."""
+    from itaudit.summary import show_document
+
+    if as_json:
+        print_json(show_document(run))
+        return
+    from rich.console import Console
+
+    from itaudit.follow import format_summary
+
+    Console().print(format_summary(run))
+
+
+def open_workbench(path: Path | None) -> None:
+    """The workbench on a path, or on its home screen."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError("the workbench needs a terminal; `itaudit show RUN` and `--json` work without one", code=2)
+    from itaudit.tui.app import ItauditApp
+
+    ItauditApp(path, paths.runs_dir()).run()
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def main() -> None:
+    """The entry point: errors that a user can cause are one line, and never a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), error.code)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except click.exceptions.Abort:
+        _fail("interrupted", 1)
+    except BrokenPipeError:
+        # The reader of a pipe went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)

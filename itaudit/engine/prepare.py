@@ -1,0 +1,66 @@
+"""The prepare stage: the dataset and the prompts of a recipe, read once and kept in the run directory."""
+
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from itaudit.data.dataset import Dataset
+from itaudit.data.load import load
+from itaudit.engine.context import prompt_messages
+from itaudit.engine.reporter import Reporter
+from itaudit.errors import UserError
+from itaudit.recipe import Rows
+from itaudit.runs.run import Run
+from itaudit.runs.tables import PROMPTS, write_table
+
+
+def prepare_run(run: Run, reporter: Reporter) -> None:
+    """Writes `dataset.arrow` and `prompts.arrow`; raises UserError where nothing is left to work on."""
+    if run.dataset_path.exists() and run.prompts_path.exists():
+        return
+    reporter.stage_started("prepare", "", total=2, unit="files")
+    dataset = read_rows(run.recipe.data, "data", reporter)
+    if run.recipe.tuned_here() and not any(instance.response is not None for instance in dataset):
+        raise UserError(f"data.path: {run.recipe.data.path} holds prompts without responses; nothing to tune on")
+    dataset.save(run.dataset_path)
+    reporter.progress("prepare", "", 1)
+    prompts = read_rows(run.recipe.prompts, "prompts", reporter)
+    write_table(pa.Table.from_pylist(_prompt_rows(prompts), schema=PROMPTS), run.prompts_path)
+    reporter.stage_done("prepare", "", instances=len(dataset), prompts=len(prompts), rejected=len(dataset.rejected))
+
+
+def read_rows(rows: Rows, key: str, reporter: Reporter) -> Dataset:
+    """The instances that a recipe's table asks for; raises UserError where there are none."""
+    dataset = load(rows.path, format=rows.format, split=rows.split, turn=rows.turn)
+    if dataset.rejected:
+        first = dataset.rejected[0]
+        reporter.note(
+            f"{key}: {len(dataset.rejected)} rows of {rows.path} were left out, first row {first.index}: {first.reason}"
+        )
+    positions = [
+        position for position in range(len(dataset)) if not (rows.without_input and dataset[position].input.strip())
+    ]
+    chosen = positions[rows.skip :][: rows.limit or None]
+    if not chosen:
+        raise UserError(f"{key}.path: no instance of {rows.path} qualifies ({len(dataset)} were read)")
+    return dataset if len(chosen) == len(dataset) else dataset.select(chosen)
+
+
+def _prompt_rows(prompts: Dataset) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for instance in prompts:
+        # Ids of different files or splits may meet in one folder; a prompt must be told by its id.
+        identifier = instance.id if instance.id not in taken else f"{instance.id}@{instance.index}"
+        taken.add(identifier)
+        reference = instance.response if instance.response is not None else instance.extra.get("reference")
+        rows.append(
+            {
+                "id": identifier,
+                "prompt": instance.prompt,
+                "reference": reference if isinstance(reference, str) else None,
+                "messages": orjson.dumps(prompt_messages(instance)).decode(),
+            }
+        )
+    return rows

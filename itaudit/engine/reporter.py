@@ -1,0 +1,143 @@
+"""What a worker says while it works: events, its status with a heartbeat, and whether it was asked to stop."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from itaudit.runs.run import Run
+from itaudit.runs.state import RunState, replay
+from itaudit.runs.status import HEARTBEAT_SECONDS, Status
+
+PROGRESS_SECONDS = 0.3
+"""Least time between two progress events of a stage; a fast stage would flood the log."""
+
+
+class Cancelled(Exception):
+    """The user asked the worker to stop, and what was done so far is saved."""
+
+
+class Reporter:
+    """Writes the events and the status of one worker. Use it as a context manager around the work."""
+
+    def __init__(self, run: Run, *, owner: bool = True) -> None:
+        """`owner` is the worker itself; a process that it started tells events and leaves the status alone."""
+        self._run = run
+        self._owner = owner
+        self._log = run.event_log()
+        self._state = RunState()
+        self._read_to = 0
+        self._pid_started = psutil.Process().create_time()
+        self._started = time.time()
+        self._cancel = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._last_progress = 0.0
+        self._memory: Callable[[], tuple[int, int]] | None = None
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "Reporter":
+        signal.signal(signal.SIGTERM, self._asked_to_stop)
+        if self._owner:
+            self._write_status()
+            self._heart.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._owner:
+            self._heart.join()
+            self._write_status()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether SIGTERM came; a stage ends its step, saves, and calls `check`."""
+        return self._cancel.is_set()
+
+    def check(self) -> None:
+        """Raises Cancelled where the user asked to stop."""
+        if self.cancelled:
+            raise Cancelled
+
+    def watch_memory(self, read: Callable[[], tuple[int, int]]) -> None:
+        """Reports what `read` returns, bytes in use and in all, with every second heartbeat."""
+        self._memory = read
+
+    def queued(self, lock: str) -> None:
+        self._event("job_queued", pid=os.getpid(), lock=lock)
+
+    def started(self, device: str, plan: Sequence[tuple[str, str]]) -> None:
+        self._event("job_started", pid=os.getpid(), device=device, plan=[list(stage) for stage in plan])
+
+    def ended(self, type: str, error: str = "") -> None:
+        """`type` is job_done, job_failed or job_cancelled."""
+        self._event(type, **({"error": error} if error else {}))
+
+    def stage_started(self, stage: str, model: str, *, total: int, unit: str, done: int = 0) -> None:
+        self._last_progress = 0.0
+        self._event("stage_started", stage=stage, model=model, total=total, unit=unit, done=done)
+
+    def progress(self, stage: str, model: str, done: int) -> None:
+        """Says how far a stage is, unless it was said a moment ago."""
+        now = time.monotonic()
+        if now - self._last_progress >= PROGRESS_SECONDS:
+            self._last_progress = now
+            self._event("stage_progress", stage=stage, model=model, done=done)
+
+    def stage_done(self, stage: str, model: str, **facts: Any) -> None:
+        self._event("stage_done", stage=stage, model=model, **facts)
+
+    def loss(self, model: str, **facts: float) -> None:
+        self._event("loss", model=model, **facts)
+
+    def note(self, text: str) -> None:
+        """Something that the user should know of; it is shown with the run."""
+        self._event("note", text=text)
+
+    def _event(self, type: str, **facts: Any) -> None:
+        self._log.append(type, **facts)
+        if self._owner and type != "stage_progress":
+            self._write_status()
+
+    def _write_status(self) -> None:
+        with self._lock:
+            # The log, not memory, is what happened: processes that tune for us write to it too.
+            page = self._run.events(self._read_to)
+            self._read_to = page.offset
+            state = self._state = replay(page.events, self._state)
+            self._status_of(state).write(self._run.status_path)
+
+    def _status_of(self, state: RunState) -> Status:
+        return Status(
+            # A worker that has said nothing yet is about to; "new" would read as nobody at work.
+            state="queued" if state.job == "new" else state.job,
+            pid=os.getpid(),
+            pid_started=self._pid_started,
+            host=socket.gethostname(),
+            started=self._started,
+            heartbeat=time.time(),
+            stages=[
+                {"stage": s.stage, "model": s.model, "state": s.state, "done": s.done, "total": s.total}
+                for s in state.stages.values()
+            ],
+            error=state.error,
+        )
+
+    def _beat(self) -> None:
+        beats = 0
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            beats += 1
+            if self._memory is not None and beats % 2:
+                used, total = self._memory()
+                self._event("memory", used=used, total=total)
+            else:
+                self._write_status()
+
+    def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._cancel.set()

@@ -1,0 +1,280 @@
+"""The tune stage: LoRA or full-parameter tuning of the base model, by TRL's trainer (transformers' for T5).
+
+Run as `python -m itaudit.engine.tune RUN_DIR LABEL` under `accelerate launch` where a recipe asks for several
+processes; the worker calls `tune_model` itself for one.
+"""
+
+import math
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import datasets
+import orjson
+import peft
+import torch
+import transformers
+import trl
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from itaudit.data.dataset import Dataset
+from itaudit.engine.context import ContextBuilder, Example, has_loss
+from itaudit.engine.device import choose_device
+from itaudit.engine.models import ModelFiles, find_model, load_tokenizer, load_weights, pad_id, save_directory
+from itaudit.engine.reporter import Reporter
+from itaudit.errors import UserError
+from itaudit.recipe import Lft, Sft
+from itaudit.runs.run import Run
+
+
+def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> None:
+    """Tunes one model of the run's recipe and saves it in `models/LABEL`; goes on from its last checkpoint."""
+    target = run.model_dir(label)
+    if target.is_dir():
+        return
+    recipe, settings = run.recipe, run.recipe.tuned_here()[label]
+    device = choose_device(recipe.device)
+    model, tokenizer = _load_for_tuning(run, base, settings, device)
+    examples = build_examples(run.dataset, _context_builder(run, tokenizer, model), settings.max_length)
+    kept = [example for example in examples if has_loss(example)]
+    truncated, dropped = sum(example.truncated for example in examples), len(examples) - len(kept)
+    if not kept:
+        raise UserError(f"models.{label}: no instance has anything to learn within max_length = {settings.max_length}")
+    if truncated:
+        reporter.note(
+            f"{label}: {truncated} of {len(examples)} instances were longer than {settings.max_length} tokens and "
+            f"lost their end; {dropped} of them lost all of their response and were left out"
+        )
+    checkpoints = run.path / "checkpoints" / label
+    trainer = _trainer(model, tokenizer, kept, settings, _arguments(run, settings, device, checkpoints, len(kept)))
+    checkpoint = last_checkpoint(checkpoints)
+    done = _steps_of(checkpoint)
+    steps = _optimiser_steps(len(kept), settings)
+    trainer.add_callback(_Progress(label, reporter, kept, speaks=trainer.is_world_process_zero()))
+    if trainer.is_world_process_zero():
+        reporter.stage_started("tune", label, total=steps, unit="steps", done=done)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.accelerator.wait_for_everyone()
+    reporter.check()
+    if trainer.is_world_process_zero():
+        _save(trainer, tokenizer, target, device)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        reporter.stage_done(
+            "tune",
+            label,
+            seconds=time.monotonic() - started,
+            instances=len(kept),
+            tokens=sum(len(example.ids) for example in kept),
+            truncated=truncated,
+            dropped=dropped,
+            trainable=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        )
+
+
+def tune_in_processes(run: Run, label: str, settings: Lft | Sft, reporter: Reporter) -> None:
+    """Tunes on several processes of this machine, through accelerate."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(settings.processes)]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    if choose_device(run.recipe.device).type == "cpu":
+        command.append("--cpu")
+    else:
+        command.append("--multi_gpu")
+    with subprocess.Popen([*command, "--module", "itaudit.engine.tune", str(run.path), label]) as process:
+        told = False
+        while process.poll() is None:
+            time.sleep(0.2)
+            if reporter.cancelled and not told:
+                told = True
+                process.terminate()
+    reporter.check()
+    if process.returncode:
+        raise UserError(f"models.{label}: tuning on {settings.processes} processes failed; see {run.log_path}")
+
+
+def build_examples(dataset: Dataset, builder: ContextBuilder, max_length: int) -> list[Example]:
+    """Every instance that has a response, as token ids and labels, in the order of the dataset."""
+    return [builder.example(instance, max_length=max_length) for instance in dataset if instance.response is not None]
+
+
+def last_checkpoint(directory: Path) -> Path | None:
+    """The newest checkpoint that was written to its end: the trainer's state is the last file of each."""
+    complete = []
+    for path in directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        try:
+            orjson.loads((path / "trainer_state.json").read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            continue
+        complete.append(path)
+    return max(complete, key=_steps_of, default=None)
+
+
+def _steps_of(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+
+
+def _optimiser_steps(instances: int, settings: Lft | Sft) -> int:
+    batches = math.ceil(instances / (settings.micro_batch_size * settings.processes))
+    accumulate = settings.batch_size // (settings.micro_batch_size * settings.processes)
+    return max(math.ceil(settings.epochs * max(math.ceil(batches / accumulate), 1)), 1)
+
+
+def _load_for_tuning(run: Run, base: ModelFiles, settings: Lft | Sft, device: torch.device) -> tuple[Any, Any]:
+    """The base model ready to be tuned, and its tokenizer.
+
+    Full tuning keeps float32 weights, since bfloat16 ones swallow small updates; autocast does the arithmetic.
+    """
+    transformers.set_seed(run.recipe.seed)
+    code = run.recipe.base.trust_remote_code
+    half = device.type == "cuda" and torch.cuda.is_bf16_supported() and isinstance(settings, Lft)
+    model = load_weights(base, dtype=torch.bfloat16 if half else torch.float32, code=code)
+    tokenizer = load_tokenizer(base, code=code)
+    if isinstance(settings, Lft):
+        modules: str | list[str] = settings.target_modules
+        config = peft.LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules="all-linear" if modules == ["all-linear"] else modules,
+            task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
+        )
+        try:
+            model = peft.get_peft_model(model, config)
+        except ValueError as error:
+            raise UserError(f"target_modules: {str(error).splitlines()[0]}") from None
+        if settings.gradient_checkpointing:
+            model.enable_input_require_grads()
+    model.config.use_cache = False
+    return model, tokenizer
+
+
+def _context_builder(run: Run, tokenizer: Any, model: Any) -> ContextBuilder:
+    context = run.recipe.context
+    kind: Literal["causal", "seq2seq"] = "seq2seq" if model.config.is_encoder_decoder else "causal"
+    return ContextBuilder(tokenizer, kind, template=context.template, system=context.system)
+
+
+def _arguments(
+    run: Run, settings: Lft | Sft, device: torch.device, checkpoints: Path, instances: int
+) -> dict[str, Any]:
+    steps = _optimiser_steps(instances, settings)
+    every = settings.checkpoint_steps or max(1, math.ceil(steps / math.ceil(settings.epochs)))
+    return {
+        "output_dir": str(checkpoints),
+        "per_device_train_batch_size": settings.micro_batch_size,
+        "gradient_accumulation_steps": settings.batch_size // (settings.micro_batch_size * settings.processes),
+        "learning_rate": settings.learning_rate,
+        "num_train_epochs": settings.epochs,
+        "lr_scheduler_type": settings.scheduler,
+        "warmup_steps": math.ceil(settings.warmup_ratio * steps),
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "neftune_noise_alpha": settings.neftune_alpha or None,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "bf16": device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        "use_cpu": device.type == "cpu",
+        "seed": run.recipe.seed,
+        "data_seed": run.recipe.seed,
+        "save_strategy": "steps",
+        # The last step is saved as the model itself; a checkpoint of it would only cost its size.
+        "save_steps": every,
+        "save_total_limit": 1,
+        "logging_steps": 1,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": device.type == "cuda",
+    }
+
+
+def _trainer(
+    model: Any, tokenizer: Any, examples: Sequence[Example], settings: Lft | Sft, arguments: dict[str, Any]
+) -> Any:
+    rows = datasets.Dataset.from_list([{"input_ids": e.ids, "labels": e.labels} for e in examples])
+    if model.config.is_encoder_decoder:
+        return transformers.Seq2SeqTrainer(
+            model=model,
+            args=transformers.Seq2SeqTrainingArguments(**arguments),
+            train_dataset=rows,
+            data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
+            processing_class=tokenizer,
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token_id = pad_id(tokenizer)
+    config = trl.SFTConfig(
+        **arguments,
+        # Length and loss mask are settled already; the trainer is to take the rows as they are, unless it packs.
+        max_length=settings.max_length if settings.packing else None,
+        packing=settings.packing,
+        dataset_kwargs={"skip_prepare_dataset": not settings.packing},
+    )
+    return trl.SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
+
+
+class _Progress(transformers.TrainerCallback):  # type: ignore[misc]  # transformers carries no types
+    """Loss and throughput as events, from the process that `speaks`; a checkpoint and a stop when asked to cancel."""
+
+    def __init__(self, label: str, reporter: Reporter, examples: Sequence[Example], *, speaks: bool) -> None:
+        self._label = label
+        self._reporter = reporter
+        self._speaks = speaks
+        self._tokens_per_instance = sum(len(example.ids) for example in examples) / len(examples)
+        self._step_started = 0.0
+        self._step_seconds = 0.0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._step_started = time.monotonic()
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._step_seconds = time.monotonic() - self._step_started
+        if self._speaks:
+            self._reporter.progress("tune", self._label, state.global_step)
+        if self._reporter.cancelled:
+            control.should_save = control.should_training_stop = True
+        elif state.global_step >= state.max_steps:
+            # The model itself is saved next; a checkpoint of its last step would only cost time.
+            control.should_save = False
+
+    def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        if not self._speaks or not logs or "loss" not in logs:
+            return
+        batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        self._reporter.loss(
+            self._label,
+            step=state.global_step,
+            steps=state.max_steps,
+            epoch=float(state.epoch or 0.0),
+            loss=float(logs["loss"]),
+            learning_rate=float(logs.get("learning_rate", 0.0)),
+            tokens_per_second=batch * self._tokens_per_instance / max(self._step_seconds, 1e-9),
+        )
+
+
+def _save(trainer: Any, tokenizer: Any, target: Path, device: torch.device) -> None:
+    """Saves weights or adapter as safetensors, whole or not at all; bfloat16 where they will be read on a GPU."""
+    scratch = target.with_name(f".{target.name}.saving")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    model.config.use_cache = True
+    if device.type == "cuda" and torch.cuda.is_bf16_supported() and not isinstance(model, peft.PeftModel):
+        model.to(torch.bfloat16)
+    model.save_pretrained(scratch, safe_serialization=True)
+    tokenizer.save_pretrained(scratch)
+    save_directory(scratch, target)
+
+
+def main() -> None:
+    """One of the processes of a multi-process tuning."""
+    run, label = Run(Path(sys.argv[1])), sys.argv[2]
+    recipe = run.recipe
+    base = find_model(recipe.base.model, revision=recipe.base.revision, code=recipe.base.trust_remote_code)
+    with Reporter(run, owner=False) as reporter:
+        tune_model(run, label, base, reporter)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The worker: one process that carries out the stages of one run, in order, each from where it stopped.
+
+`python -m itaudit.engine.worker RUN_DIR`. Exit code 0 done, 1 failed, 3 cancelled.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import filelock
+import orjson
+import pyarrow as pa
+import torch
+
+from itaudit import atomic, paths
+from itaudit.engine import device as devices
+from itaudit.engine.context import ContextBuilder
+from itaudit.engine.generate import Query, build_queries, generate_responses
+from itaudit.engine.imported import import_responses
+from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, tuned_beside
+from itaudit.engine.offsets import vocabulary_texts
+from itaudit.engine.prepare import prepare_run
+from itaudit.engine.reporter import Cancelled, Reporter
+from itaudit.engine.score import score_responses
+from itaudit.engine.trace_stage import trace_responses
+from itaudit.engine.tune import tune_in_processes, tune_model
+from itaudit.errors import UserError
+from itaudit.recipe import Existing, Imported, Lft, Recipe, Sft
+from itaudit.runs.run import BASE, Run
+from itaudit.runs.tables import VOCABULARY, write_table
+
+LOCK_POLL_SECONDS = 0.5
+
+
+def plan(recipe: Recipe) -> list[tuple[str, str]]:
+    """The stages of a recipe as (stage, model), in the order in which they are worked on.
+
+    Each model goes all the way before the next is tuned, so that its answers can be read while the rest works.
+    """
+    stages = [("prepare", ""), ("generate", BASE)]
+    if recipe.score.base_responses:
+        stages.append(("score", BASE))
+    for label, model in recipe.models.items():
+        if isinstance(model, Lft | Sft):
+            stages.append(("tune", label))
+        stages += [("generate", label), ("score", label), ("trace", label)]
+    return stages
+
+
+class Worker:
+    """Carries out the plan of one run on one device."""
+
+    def __init__(self, run: Run, reporter: Reporter) -> None:
+        self.run = run
+        self.recipe = run.recipe
+        self.reporter = reporter
+        self.device = devices.choose_device(self.recipe.device)
+        self.dtype = devices.choose_dtype(self.recipe.base.dtype, self.device)
+        self.code = self.recipe.base.trust_remote_code
+        self._base: LoadedModel | None = None
+
+    def work(self) -> None:
+        """All stages that are not done yet."""
+        self.reporter.started(devices.device_name(self.device), plan(self.recipe))
+        self.reporter.watch_memory(lambda: devices.memory_in_use(self.device))
+        prepare_run(self.run, self.reporter)
+        self.reporter.check()
+        files = self._find_base()
+        self._answer_as_base()
+        for label, settings in self.recipe.models.items():
+            self.reporter.check()
+            if isinstance(settings, Lft | Sft):
+                self._tune(label, settings, files)
+            self._answer(label, settings)
+
+    def _find_base(self) -> ModelFiles:
+        base = self.recipe.base
+        files = find_model(base.model, revision=base.revision, code=self.code)
+        atomic.write_bytes(self.run.base_path, orjson.dumps({"name": files.name, "path": str(files.path)}))
+        return files
+
+    def base(self) -> LoadedModel:
+        """The base model, loaded on first use and after tuning has taken the device for itself."""
+        if self._base is None:
+            told = self.run.base()
+            files = ModelFiles(told["name"], Path(told["path"]))
+            self._base = load_model(files, device=self.device, dtype=self.dtype, code=self.code)
+        return self._base
+
+    def _release_base(self) -> None:
+        self._base = None
+        devices.release_memory(self.device)
+
+    def _queries(self, base: LoadedModel) -> list[Query]:
+        context = self.recipe.context
+        builder = ContextBuilder(base.tokenizer, base.kind, template=context.template, system=context.system)
+        return build_queries(self.run.prompts(), builder)
+
+    def _answer_as_base(self) -> None:
+        responses, scores = self.run.table("responses", BASE), self.run.table("scores", BASE)
+        wanted = self.recipe.score.base_responses
+        if responses.closed and self.run.vocabulary_path.exists() and (scores.closed or not wanted):
+            return
+        base = self.base()
+        if not self.run.vocabulary_path.exists():
+            texts = vocabulary_texts(base.tokenizer, base.vocabulary_size)
+            write_table(pa.table({"text": texts}, schema=VOCABULARY), self.run.vocabulary_path)
+        queries = self._queries(base)
+        generate_responses(BASE, base, queries, self.recipe.generate, responses, self.reporter, seed=self.recipe.seed)
+        if wanted:
+            rows = responses.read().to_pylist()
+            score_responses(BASE, base, None, rows, self.recipe.score, scores, self.reporter, own=True)
+
+    def _tune(self, label: str, settings: Lft | Sft, files: ModelFiles) -> None:
+        if self.run.model_dir(label).is_dir():
+            return
+        self._release_base()
+        if settings.processes > 1:
+            tune_in_processes(self.run, label, settings, self.reporter)
+        else:
+            tune_model(self.run, label, files, self.reporter)
+        devices.release_memory(self.device)
+
+    def _answer(self, label: str, settings: Lft | Sft | Existing | Imported) -> None:
+        responses, scores = self.run.table("responses", label), self.run.table("scores", label)
+        if not (responses.closed and scores.closed):
+            base = self.base()
+            with ExitStack() as stack:
+                files = self._tuned_files(label, settings)
+                tuned = (
+                    stack.enter_context(tuned_beside(base, files, dtype=self.dtype, code=self.code)) if files else None
+                )
+                if isinstance(settings, Imported):
+                    import_responses(
+                        label, Path(settings.responses), base, self._queries(base), self.run, self.reporter
+                    )
+                elif tuned is not None:
+                    generate_responses(
+                        label,
+                        tuned,
+                        self._queries(base),
+                        self.recipe.generate,
+                        responses,
+                        self.reporter,
+                        seed=self.recipe.seed,
+                    )
+                rows = responses.read().to_pylist()
+                score_responses(label, base, tuned, rows, self.recipe.score, scores, self.reporter)
+            devices.release_memory(self.device)
+        trace_responses(label, self.run, self.reporter)
+
+    def _tuned_files(self, label: str, settings: Lft | Sft | Existing | Imported) -> ModelFiles | None:
+        if isinstance(settings, Lft | Sft):
+            return ModelFiles(label, self.run.model_dir(label))
+        if not settings.model:
+            return None
+        return find_model(settings.model, revision=settings.revision, code=self.code)
+
+
+def lock_of(device: torch.device) -> Path:
+    """The lock file behind which jobs on one device queue."""
+    return paths.state_dir() / "locks" / f"{str(device).replace(':', '-')}.lock"
+
+
+def wait_for_device(device: torch.device, reporter: Reporter) -> filelock.FileLock:
+    """The held lock of a device; says that the job is queued while another one has it."""
+    path = lock_of(device)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    told = False
+    while True:
+        try:
+            lock.acquire(blocking=False)
+            return lock
+        except filelock.Timeout:
+            if not told:
+                reporter.queued(str(device))
+                told = True
+            reporter.check()
+            time.sleep(LOCK_POLL_SECONDS)
+
+
+def work_on(run: Run) -> int:
+    """Carries out a run and says in its events how it ended; returns the exit code."""
+    with Reporter(run) as reporter:
+        try:
+            device = devices.choose_device(run.recipe.device)
+            with wait_for_device(device, reporter):
+                Worker(run, reporter).work()
+        except Cancelled:
+            reporter.ended("job_cancelled")
+            return 3
+        except UserError as error:
+            reporter.ended("job_failed", str(error))
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except torch.OutOfMemoryError as error:
+            reporter.ended("job_failed", _out_of_memory(error))
+            return 1
+        except Exception as error:  # noqa: BLE001  # whatever broke, the run must say so instead of looking at work
+            traceback.print_exc()
+            reporter.ended("job_failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            return 1
+        reporter.ended("job_done")
+        return 0
+
+
+def _out_of_memory(error: torch.OutOfMemoryError) -> str:
+    return (
+        "out of device memory: lower generate.batch_size, score.batch_size or the model's micro_batch_size, or set "
+        f"gradient_checkpointing = true ({str(error).splitlines()[0]})"
+    )
+
+
+def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m itaudit.engine.worker RUN_DIR", file=sys.stderr)
+        return 2
+    try:
+        return work_on(Run(Path(arguments[0])))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
