@@ -187,11 +187,11 @@ class Run:
         told, status = state.job, self.status()
         if status is None:
             return told
-        alive = status.alive(time.time())
         if told not in ("queued", "running", "new"):
             # A worker that was just started again has not said anything yet.
-            again = alive and status.state in ("queued", "running") and status.started > state.updated
-            return "queued" if again else told
+            waiting = status.state in ("queued", "running") and status.started > state.updated
+            return "queued" if waiting and status.alive(time.time()) else told
+        alive = status.alive(time.time())
         if told == "new":
             return "queued" if alive else "failed"
         return told if alive else "failed"
