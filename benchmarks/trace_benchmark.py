@@ -11,6 +11,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from itaudit.analysis.words import sentence_bounds, word_keys
@@ -25,7 +26,7 @@ VERBATIM_WORDS = 5
 
 def sentences(text: str) -> list[str]:
     bounds = sentence_bounds(text)
-    return [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 def varied(instances: list[Instance], count: int, chance: random.Random) -> list[Instance]:
@@ -41,9 +42,10 @@ def varied(instances: list[Instance], count: int, chance: random.Random) -> list
 
 
 def seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    """Processor seconds: tracing runs on one thread, and the machine may be busy with something else."""
+    start = time.process_time()
     action()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def main() -> None:
     chosen = chance.sample(instances, min(options.queries, len(instances)))
     queries = [f"{i.prompt}\n{(sentences(i.response or '') or [''])[0]}" for i in chosen]
     mean = sum(len(word_keys(query)) for query in queries) / len(queries)
-    print(f"{len(instances):,} instances; {len(queries)} queries of {mean:.0f} words; one thread")
+    print(f"{len(instances):,} instances; {len(queries)} queries of {mean:.0f} words; processor seconds of one thread")
     with tempfile.TemporaryDirectory() as directory:
         cache = Path(directory)
         print(f"build        {seconds(lambda: TraceIndex.open(instances, cache_dir=cache)):10.2f} s")

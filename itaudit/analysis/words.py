@@ -89,18 +89,17 @@ def is_content(key: str) -> bool:
 
 
 def word_ranks(words: Sequence[Word], starts: npt.ArrayLike, ends: npt.ArrayLike, ranks: npt.ArrayLike) -> list[int]:
-    """The base rank of each word's first token: the first that covers the word's first character or starts at it.
+    """The base rank of each word's first token: the first one that covers the word's first character.
 
     `starts`, `ends` and `ranks` hold a value a token, in order, offsets half-open in characters. A token that brings
-    the space before a word covers that word; a token with the first bytes alone of a character, which is empty in
-    characters, starts at it. -1 stands for a word that no token covers.
+    the space before a word covers that word; a special token, which is empty in characters, covers none. -1 stands
+    for a word that no token covers.
     """
-    token_starts = np.maximum.accumulate(np.asarray(starts, dtype=np.int64))
+    token_starts, token_ranks = np.asarray(starts, dtype=np.int64), np.asarray(ranks, dtype=np.int64)
+    # Tokens that share a multi-byte character overlap; their ends still never fall.
     token_ends = np.maximum.accumulate(np.asarray(ends, dtype=np.int64))
-    token_ranks = np.asarray(ranks, dtype=np.int64)
     firsts = np.array([word.start for word in words], dtype=np.int64)
-    covering = np.searchsorted(token_ends, firsts, side="right")
-    found = np.minimum(covering, np.searchsorted(token_starts, firsts, side="left"))
+    found = np.searchsorted(token_ends, firsts, side="right")
     return [
         int(token_ranks[token]) if token < len(token_ranks) and token_starts[token] <= first else -1
         for token, first in zip(found.tolist(), firsts.tolist(), strict=True)

@@ -177,8 +177,9 @@ def _table(dataset: Dataset, target: Format) -> pa.Table:
     columns: dict[str, list[Any]] = {}
     kept = set() if target.groups_rows else set(dataset.native_names)
     for count, record in enumerate(target.emit(dataset)):
-        for name in record.keys() - columns.keys() - kept:
-            columns[name] = [_ABSENT] * count
+        for name in record:
+            if name not in columns and name not in kept:
+                columns[name] = [_ABSENT] * count
         for name, values in columns.items():
             values.append(record.get(name, _ABSENT))
     own = target.nested | target.either
@@ -209,7 +210,8 @@ def _column(values: list[Any], *, is_field: bool) -> pa.Array | pa.ChunkedArray:
             return array
         before, after = plain, array.to_pylist()
         if is_field:
-            before, after = without_nulls(before), without_nulls(after)
+            # A reader takes null for a missing key here, so a null that the source wrote needs the JSON type.
+            after = without_nulls(after)
         if _same(before, after):
             return array
     texts = [None if value is _ABSENT else _dumps(value).decode() for value in values]

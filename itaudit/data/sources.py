@@ -105,13 +105,12 @@ class ArrowSource:
 
 def is_json(type: pa.DataType) -> bool:
     """Whether a column is of Arrow's JSON extension type."""
-    name: str | None = getattr(type, "extension_name", None)
-    return name == "arrow.json"
+    return bool(getattr(type, "extension_name", None) == "arrow.json")
 
 
 def _is_texts(type: pa.DataType) -> bool:
     is_list = pa.types.is_list(type) or pa.types.is_large_list(type)
-    return is_list and (pa.types.is_string(type.value_type) or pa.types.is_large_string(type.value_type))
+    return bool(is_list and (pa.types.is_string(type.value_type) or pa.types.is_large_string(type.value_type)))
 
 
 def without_nulls(value: Any) -> Any:

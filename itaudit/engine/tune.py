@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import datasets
 import orjson
@@ -154,7 +154,7 @@ def _load_for_tuning(run: Run, base: ModelFiles, settings: Lft | Sft, device: to
 
 def _context_builder(run: Run, tokenizer: Any, model: Any) -> ContextBuilder:
     context = run.recipe.context
-    kind = "seq2seq" if model.config.is_encoder_decoder else "causal"
+    kind: Literal["causal", "seq2seq"] = "seq2seq" if model.config.is_encoder_decoder else "causal"
     return ContextBuilder(tokenizer, kind, template=context.template, system=context.system)
 
 
@@ -225,10 +225,10 @@ class _Progress(transformers.TrainerCallback):  # type: ignore[misc]  # transfor
         self._step_started = 0.0
         self._step_seconds = 0.0
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._step_started = time.monotonic()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         self._step_seconds = time.monotonic() - self._step_started
         if self._speaks:
             self._reporter.progress("tune", self._label, state.global_step)
@@ -238,7 +238,7 @@ class _Progress(transformers.TrainerCallback):  # type: ignore[misc]  # transfor
             # The model itself is saved next; a checkpoint of its last step would only cost time.
             control.should_save = False
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if not self._speaks or not logs or "loss" not in logs:
             return
         batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size

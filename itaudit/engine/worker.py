@@ -200,8 +200,7 @@ def work_on(run: Run) -> int:
         except torch.OutOfMemoryError as error:
             reporter.ended("job_failed", _out_of_memory(error))
             return 1
-        except BaseException as error:
-            # A mistake of ours: the log keeps the traceback, the screens one line.
+        except Exception as error:  # noqa: BLE001  # whatever broke, the run must say so instead of looking at work
             traceback.print_exc()
             reporter.ended("job_failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
             return 1

@@ -1,6 +1,5 @@
 """Marks: what people say about spans of responses, in an append-only file."""
 
-import getpass
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,5 +53,7 @@ def read_marks(path: Path) -> dict[tuple[str, str, int, int], Mark]:
 
 def append_mark(path: Path, mark: Mark, *, removed: bool = False) -> None:
     """Adds a mark, or takes one away, signed and dated where it is not yet."""
+    import getpass
+
     fields = asdict(mark) | {"by": mark.by or getpass.getuser(), "time": mark.time or time.time()}
     atomic.append_line(path, orjson.dumps({"v": 1, **fields, **({"removed": True} if removed else {})}))

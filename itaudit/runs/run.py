@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
@@ -14,13 +14,15 @@ import pyarrow as pa
 from itaudit.analysis.shift import ShiftSummary, Thresholds, summarize
 from itaudit.data.dataset import Dataset
 from itaudit.errors import UserError
-from itaudit.recipe import Recipe, check_recipe, write_recipe
 from itaudit.runs import marks as marks_file
 from itaudit.runs.events import EventLog, EventPage, read_events
 from itaudit.runs.state import JobState, RunState, replay
 from itaudit.runs.status import Status, read_status
 from itaudit.runs.tables import GrowingTable, map_table
 from itaudit.trace.types import Evidence, Source, Span
+
+if TYPE_CHECKING:
+    from itaudit.recipe import Recipe
 
 BASE = "base"
 
@@ -113,8 +115,10 @@ class Run:
             raise UserError(f"{path}: not a run (it has no recipe.toml); `itaudit ls` lists the runs there are")
 
     @classmethod
-    def create(cls, directory: Path, recipe: Recipe) -> "Run":
+    def create(cls, directory: Path, recipe: "Recipe") -> "Run":
         """Makes `directory/NAME` with its complete recipe; a name that is taken gets a number."""
+        from itaudit.recipe import write_recipe
+
         for number in range(1, 10_000):
             path = directory / (recipe.name if number == 1 else f"{recipe.name}-{number}")
             try:
@@ -128,21 +132,36 @@ class Run:
         raise UserError(f"{directory}: too many runs are called {recipe.name}; give another --name")
 
     @cached_property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> "Recipe":
         """The complete recipe; raises UserError where somebody broke the file."""
+        from itaudit.recipe import check_recipe
+
+        return check_recipe(self._recipe_table, str(self.recipe_path))
+
+    @cached_property
+    def _recipe_table(self) -> dict[str, Any]:
         try:
-            return check_recipe(tomllib.loads(self.recipe_path.read_text(encoding="utf-8")), str(self.recipe_path))
+            return tomllib.loads(self.recipe_path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.recipe_path}: not a TOML file: {error}") from None
 
-    @property
+    # Screens need these two before anything else, and checking a whole recipe takes a tenth of a second to import.
+    # The file is complete, since `create` wrote it; one that was edited since is checked as a whole.
+    @cached_property
     def labels(self) -> tuple[str, ...]:
-        """`base`, then the tuned models in the recipe's order."""
-        return (BASE, *self.recipe.models)
+        """`base`, then the tuned models in the recipe's order; raises UserError where somebody broke the file."""
+        models = self._recipe_table.get("models")
+        return (BASE, *(models if isinstance(models, dict) and models else self.recipe.models))
 
-    @property
+    @cached_property
     def thresholds(self) -> Thresholds:
-        return Thresholds(self.recipe.score.marginal, self.recipe.score.shifted)
+        """The base ranks at which classes begin; raises UserError where somebody broke the file."""
+        score = self._recipe_table.get("score")
+        match score if isinstance(score, dict) else {}:
+            case {"marginal": int(marginal), "shifted": int(shifted)}:
+                return Thresholds(marginal, shifted)
+            case _:
+                return Thresholds(self.recipe.score.marginal, self.recipe.score.shifted)
 
     def model_dir(self, label: str) -> Path:
         """Where the worker saves a tuned model: full weights, or a LoRA adapter."""
@@ -168,11 +187,11 @@ class Run:
         told, status = state.job, self.status()
         if status is None:
             return told
-        alive = status.alive(time.time())
         if told not in ("queued", "running", "new"):
             # A worker that was just started again has not said anything yet.
-            again = alive and status.state in ("queued", "running") and status.started > state.updated
-            return "queued" if again else told
+            waiting = status.state in ("queued", "running") and status.started > state.updated
+            return "queued" if waiting and status.alive(time.time()) else told
+        alive = status.alive(time.time())
         if told == "new":
             return "queued" if alive else "failed"
         return told if alive else "failed"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import psutil
 
 from itaudit import atomic
 
@@ -36,6 +35,9 @@ class Status:
         """Whether the worker that wrote this still exists."""
         if self.host != socket.gethostname():
             return now - self.heartbeat < STALE_SECONDS
+        # Screens open on runs whose job is long over, and then need not load it.
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             return bool(abs(process.create_time() - self.pid_started) < 2 and process.status() != psutil.STATUS_ZOMBIE)

@@ -36,6 +36,9 @@ class Bm25s:
         from bm25s import BM25
 
         self._bm25 = BM25.load(directory, mmap=True, show_progress=False)
+        # Plain views of the maps: indexing a memmap costs several times what the look-up itself does.
+        for name in ("data", "indices", "indptr"):
+            self._bm25.scores[name] = np.asarray(self._bm25.scores[name])
         self.vocabulary: dict[str, int] = self._bm25.vocab_dict
 
     @staticmethod
@@ -48,7 +51,10 @@ class Bm25s:
         bm25.save(directory, show_progress=False)
 
     def scores(self, ids: Sequence[int]) -> npt.NDArray[np.floating[Any]]:
-        found: npt.NDArray[np.floating[Any]] = self._bm25.get_scores_from_ids(list(ids))
+        # Words of more than half of the documents add 0 to each of them, and would take most of the time.
+        starts, data = self._bm25.scores["indptr"], self._bm25.scores["data"]
+        weighing = [word for word in ids if data[starts[word]]]
+        found: npt.NDArray[np.floating[Any]] = self._bm25.get_scores_from_ids(weighing)
         return found
 
     def contributions(self, ids: Sequence[int], documents: Ints) -> Floats:

@@ -54,6 +54,9 @@ def _occurrences(texts: Sequence[tuple[str, str]], phrases: Sequence[tuple[str, 
     for phrase in phrases:
         nth = 0
         for field, (_, text) in enumerate(texts):
+            # Most sources lack the word; finding that out should not cost finding all their words.
+            if text.isascii() and phrase[0] not in text.lower():
+                continue
             known = _indexed(text)
             for first in known.places.get(phrase[0], ()):
                 last = first + len(phrase) - 1

@@ -138,7 +138,8 @@ def _read(directory: Path) -> IndexFiles | None:
         files = orjson.loads((directory / "manifest.json").read_bytes())["files"]
         if any(_checksum(directory / file) != known for file, known in files.items()):
             return None
-        tokens, order = (np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("tokens", "order"))
+        # Plain views of the maps: indexing a memmap costs several times what the look-up itself does.
+        tokens, order = (np.asarray(np.load(directory / f"{name}.npy", mmap_mode="r")) for name in ("tokens", "order"))
         starts = np.load(directory / "instance_starts.npy")
         bm25 = Bm25s(directory / "bm25") if "bm25/params.index.json" in files else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

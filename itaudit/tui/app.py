@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itaudit.trace.types import Evidence
 
 CONFIG = "config.toml"
+HOME = "home"
 
 
 class ItauditApp(App[None]):
@@ -46,7 +47,9 @@ class ItauditApp(App[None]):
         self.path = path
         self.runs_dir = runs_dir
         self._problems: list[str] = []
+        # Textual can't replace the lowest screen of a stack, so the list of runs gets a stack of its own.
         self.add_mode(self.DEFAULT_MODE, self._first_screen)
+        self.add_mode(HOME, self._home)
         if os.environ.get("SSH_CONNECTION"):
             self.animation_level = "none"
         themes, problems = load_themes(paths.config_dir() / "themes")
@@ -155,7 +158,16 @@ class ItauditApp(App[None]):
 
     def pop_screen(self) -> AwaitComplete:
         """Leaves a screen; the last one, for the list of runs."""
-        return super().pop_screen() if len(self.screen_stack) > 1 else self.switch_screen(self._home())
+        if len(self.screen_stack) > 1:
+            return super().pop_screen()
+        return AwaitComplete(self._leave_for_home()).call_next(self)
+
+    async def _leave_for_home(self) -> None:
+        left = self.current_mode
+        if left == HOME:
+            return
+        await self.switch_mode(HOME)
+        await self.remove_mode(left)
 
     async def action_back(self) -> None:
         self.pop_screen()

@@ -10,19 +10,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itaudit.data.export import write
+from itaudit.data.instance import Instance
 from itaudit.data.load import load
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TRICKY = st.sampled_from(
-    ["\U0001f9ea 𝕬", 'say "hi", then\r\nleave', "a\rb", "\u2028 \u202e [/] [INST]", "\x1b[31m\x00\x7f", "[]", "null"]
+    [
+        "\U0001f9ea 𝕬",
+        'say "hi", then\r\nleave',
+        "a\rb",
+        "\u2028 \u202e [/] [INST]",
+        "\x1b[31m\x00\x7f",
+        "[]",
+        "null",
+    ]
 )
 FILLED = (TEXT | TRICKY).filter(lambda text: bool(text.strip()))
 ANY = TEXT | TRICKY
-SCALAR = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-)
+SCALAR = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    SCALAR | ANY, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6
+    SCALAR | ANY,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
 )
 NAMES = st.sampled_from(["category", "größe", "a b", 'quo"te', "\U0001f9ea", "meta.x", "tags"])
 
@@ -47,9 +56,7 @@ FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "self-instruct": st.fixed_dictionaries(
         {
             "instruction": FILLED,
-            "instances": st.lists(
-                st.fixed_dictionaries({"input": ANY, "output": FILLED}), min_size=1, max_size=3
-            ),
+            "instances": st.lists(st.fixed_dictionaries({"input": ANY, "output": FILLED}), min_size=1, max_size=3),
         }
     ),
     "superni": st.fixed_dictionaries(
@@ -86,6 +93,10 @@ def records(draw: st.DrawFn, format: str, extra: st.SearchStrategy[Any]) -> list
     return rows
 
 
+def exactly(instance: Instance) -> bytes:
+    return orjson.dumps(dict(instance.extra), option=orjson.OPT_SORT_KEYS)
+
+
 def round_trip(rows: list[dict[str, Any]], format: str, out: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -103,7 +114,7 @@ def round_trip(rows: list[dict[str, Any]], format: str, out: str) -> None:
                 instance.extra.pop("task")  # type: ignore[attr-defined]  # a plain dict below its read-only type
         assert after == before
         # Equality takes 1, 1.0 and True for the same.
-        assert [orjson.dumps(dict(i.extra)) for i in after] == [orjson.dumps(dict(i.extra)) for i in before]
+        assert [exactly(i) for i in after] == [exactly(i) for i in before]
         write(again, folder / "last.jsonl", format=format)
         last = [orjson.loads(line) for line in (folder / "last.jsonl").read_bytes().split(b"\n") if line]
         for row in last if format == "superni" else []:
@@ -111,7 +122,7 @@ def round_trip(rows: list[dict[str, Any]], format: str, out: str) -> None:
         assert last == rows
 
 
-FAST = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 SLOW = settings(FAST, max_examples=8)
 
 

@@ -3,14 +3,14 @@
 import os
 import time
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from itaudit import paths
@@ -31,6 +31,9 @@ from itaudit.tui.widgets.position_panel import PositionPanel
 from itaudit.tui.widgets.prompt_list import ROOMY, PromptList
 from itaudit.tui.widgets.response_view import ResponseView
 from itaudit.tui.widgets.sources_panel import SourcesPanel, why_no_sources
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
 
 PanelName = Literal["prompts", "response", "position", "sources"]
 PANELS: tuple[PanelName, ...] = ("prompts", "response", "position", "sources")
@@ -120,7 +123,6 @@ class StepperScreen(Screen[None]):
                 yield PositionPanel(id="position")
                 yield SourcesPanel(id="sources")
         yield Static("too small: the stepper needs 20×6", id="too-small", markup=False)
-        yield Input(placeholder="search prompts and answers", id="search", compact=True)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -326,40 +328,44 @@ class StepperScreen(Screen[None]):
         if self.stepping.anchor is not None:
             self.stepping.anchor = None
         elif self.stepping.query:
-            self.query_one("#search", Input).value = ""
             self.stepping.search("")
         else:
             await self.run_action("app.back")
             return
         self.draw()
 
-    def action_search(self) -> None:
-        self.add_class("-searching")
+    async def action_search(self) -> None:
+        # Textual's input is heavy to import, and a start-up can do without it.
+        from textual.widgets import Input
+
         self.active = "prompts"
         self._arrange()
         self.query_one(KeyBar).show_instead([("⏎", "keep"), ("esc", "clear")])
-        self.query_one("#search", Input).focus()
+        search = Input(self.stepping.query, placeholder="search prompts and answers", id="search", compact=True)
+        await self.mount(search)
+        search.focus()
 
-    @on(Input.Changed, "#search")
-    def _search_as_typed(self, event: Input.Changed) -> None:
+    def on_input_changed(self, event: "Input.Changed") -> None:
         if event.value != self.stepping.query:
             self.stepping.search(event.value)
             self.draw()
 
-    @on(Input.Submitted, "#search")
-    def _close_search(self) -> None:
-        self.remove_class("-searching")
+    async def on_input_submitted(self) -> None:
+        await self._close_search()
+
+    async def _close_search(self) -> None:
         self.active = "response"
         self._arrange()
         self.query_one(KeyBar).show_instead(None)
-        self.set_focus(None)
+        await self.query("#search").remove()
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key == "escape" and self.has_class("-searching"):
+    async def on_key(self, event: events.Key) -> None:
+        if event.key == "escape" and self.query("#search"):
             event.stop()
             event.prevent_default()
-            self.query_one("#search", Input).value = ""
-            self._close_search()
+            self.stepping.search("")
+            await self._close_search()
+            self.draw()
 
     @on(PromptList.Chosen)
     def _prompt_clicked(self, event: PromptList.Chosen) -> None:
