@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -242,7 +243,7 @@ async def test_x_exports_all_answers_with_classes_kl_and_sources(run: Run) -> No
         assert any("zamboni.md" in message for message in messages(pilot))
 
 
-async def test_an_export_cannot_be_written_out_of_its_folder_nor_end_its_own_blocks(tmp_path: object, run: Run) -> None:
+async def test_an_export_holds_no_active_characters(run: Run) -> None:
     async with stepper(run) as (pilot, stepping):
         await go_to(pilot, stepping, "hostile")
         await pilot.press("x")
@@ -320,10 +321,8 @@ async def test_a_click_moves_the_cursor_and_another_the_prompt(run: Run) -> None
         assert stepping.place == 0
 
 
-async def test_a_run_that_works_can_be_browsed_as_answers_arrive(tmp_path: object, built_run: Run) -> None:
-    import pathlib
-
-    run = make_run.begin_run(pathlib.Path(str(tmp_path)))
+async def test_a_run_that_works_can_be_browsed_as_answers_arrive(tmp_path: Path) -> None:
+    run = make_run.begin_run(tmp_path)
     async with stepper(run) as (pilot, stepping):
         screen = pilot.app.screen
         assert isinstance(screen, StepperScreen)
