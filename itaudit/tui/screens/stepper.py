@@ -46,17 +46,10 @@ WIDE_ROWS, MEDIUM_ROWS, TINY_ROWS = 20, 16, 6
 
 def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show: bool = False) -> Binding:
     """A binding whose first key is shown in the key bar; the tooltip is its line in the help."""
-    # Keys with names of their own, such as the brackets, are displayed by Textual.
     first = keys.split(",")[0]
-    return Binding(
-        keys,
-        action,
-        short,
-        show=show,
-        key_display=first if len(first) == 1 else None,
-        tooltip=tooltip,
-        id=f"stepper.{id}",
-    )
+    # Textual knows how to display keys that have names, such as the brackets.
+    display = "1-9" if id == "model-1" else first if len(first) == 1 else None
+    return Binding(keys, action, short, show=show, key_display=display, tooltip=tooltip, id=f"stepper.{id}")
 
 
 def poll_seconds() -> float:
@@ -77,7 +70,7 @@ class StepperScreen(Screen[None]):
         _binding("flagged-next", "n", "flagged(1)", "flagged", "Next flagged token", show=True),
         _binding("flagged-previous", "N", "flagged(-1)", "flagged", "Previous flagged token", show=True),
         *(
-            _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}; 1 is base", show=n < 3)
+            _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=n == 1)
             for n in range(1, 10)
         ),
         _binding("mark", "m", "mark", "mark", "Mark the token or selection as hallucinated, or unmark it", show=True),

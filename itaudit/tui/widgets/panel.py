@@ -53,7 +53,7 @@ class Panel(ScrollView, can_focus=False):
         background: $background;
         color: $foreground;
         &.-active { border-top: solid $primary; border-title-color: $primary; border-title-style: bold; }
-        .panel--dim { color: $foreground 60%; }
+        .panel--dim { text-style: dim; }
         .panel--strong { text-style: bold; }
         .panel--heading { color: $primary; text-style: bold; }
         .panel--unshifted { color: $unshifted; }
