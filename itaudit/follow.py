@@ -14,7 +14,7 @@ from itaudit.runs.run import BASE, Run
 from itaudit.runs.state import RunState, StageState
 from itaudit.runs.watch import Watch
 from itaudit.sanitize import visible_line
-from itaudit.units import duration_text, plural, rate_text
+from itaudit.units import duration_text, pace_text, plural
 
 LOOK_SECONDS = 0.25
 LINE_SECONDS = 10.0
@@ -106,7 +106,7 @@ def _figures(state: RunState, stage: StageState, now: float) -> dict[str, str]:
     losses = state.losses.get(stage.model, ()) if stage.stage == "tune" else ()
     return {
         "count": f"{stage.done}/{stage.total} {plural(unit)}".strip() if stage.total else "",
-        "rate": rate_text(rate, unit) if rate is not None else "",
+        "rate": pace_text(rate) if rate is not None else "",
         "left": f"{duration_text(left)} left" if stage.state == "running" and left is not None else took,
         "loss": f"loss {losses[-1].loss:.3f}" if losses else "",
     }

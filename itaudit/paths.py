@@ -27,6 +27,5 @@ def runs_dir() -> Path:
 
 
 def samples_dir() -> Path:
-    """The sample dataset and recipes: in the checkout, or installed with the package."""
-    installed = Path(__file__).parent / "samples"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "samples"
+    """The sample dataset, prompts and recipes that come with the package."""
+    return Path(__file__).parent / "samples"

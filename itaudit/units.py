@@ -1,4 +1,4 @@
-"""Numbers as people read them: durations, ages, sizes and rates."""
+"""Numbers as people read them: durations, ages, sizes and paces."""
 
 
 def duration_text(seconds: float) -> str:
@@ -35,11 +35,11 @@ def size_text(size: float) -> str:
     return f"{size:.1f} TiB"
 
 
-def rate_text(rate: float, unit: str) -> str:
-    """`4.2 steps/s`; slower than one every two seconds, the time of one: `12 s/step`."""
+def pace_text(rate: float) -> str:
+    """Units per second, `4.2/s`; slower than one every two seconds, the time of one: `12 s each`."""
     if 0 < rate < 0.5:
-        return f"{1 / rate:.1f} s/{unit}" if 1 / rate < 10 else f"{1 / rate:.0f} s/{unit}"
-    return f"{rate:.1f} {plural(unit)}/s" if rate < 100 else f"{rate:,.0f} {plural(unit)}/s"
+        return f"{1 / rate:.1f} s each" if 1 / rate < 10 else f"{duration_text(1 / rate)} each"
+    return f"{rate:.1f}/s" if rate < 100 else f"{rate:,.0f}/s"
 
 
 def plural(unit: str) -> str:

@@ -75,8 +75,6 @@ class Builder:
                 raise row
             if row.instruction is not None and not row.instruction.strip():
                 raise RowError("the instruction is empty")
-            if row.response is not None and not row.response.strip():
-                raise RowError("the response is empty: it teaches nothing")
             if row.id is not None and row.id in self._ids:
                 raise RowError(f"the id {row.id[:80]!r} is taken by an earlier row")
             extra = _json({k: v for k, v in row.extra.items() if k not in native_names})

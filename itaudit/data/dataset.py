@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, overload
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from itaudit.atomic import replacing
 from itaudit.data.instance import Instance, Message
@@ -164,6 +165,14 @@ class Dataset(Sequence[Instance]):
         if "Categories" in task:
             inherited["Categories"] = task["Categories"]
         return inherited
+
+    def empty_responses(self) -> list[int]:
+        """The rows whose response is empty or blank: valid, but all that they teach is to say nothing."""
+        blank = pc.and_(
+            pc.is_valid(self.table["response"]), pc.equal(pc.utf8_trim_whitespace(self.table["response"]), "")
+        )
+        indices: list[int] = self.table["index"].filter(blank).to_pylist()
+        return indices
 
     def select(self, positions: Sequence[int]) -> "Dataset":
         """The instances at `positions`, in that order, with everything known about the source."""

@@ -210,7 +210,8 @@ def _column(values: list[Any], *, is_field: bool) -> pa.Array | pa.ChunkedArray:
             return array
         before, after = plain, array.to_pylist()
         if is_field:
-            before, after = without_nulls(before), without_nulls(after)
+            # A reader takes null for a missing key here, so a null that the source wrote needs the JSON type.
+            after = without_nulls(after)
         if _same(before, after):
             return array
     texts = [None if value is _ABSENT else _dumps(value).decode() for value in values]

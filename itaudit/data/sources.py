@@ -110,7 +110,7 @@ def is_json(type: pa.DataType) -> bool:
 
 def _is_texts(type: pa.DataType) -> bool:
     is_list = pa.types.is_list(type) or pa.types.is_large_list(type)
-    return is_list and (pa.types.is_string(type.value_type) or pa.types.is_large_string(type.value_type))
+    return bool(is_list and (pa.types.is_string(type.value_type) or pa.types.is_large_string(type.value_type)))
 
 
 def without_nulls(value: Any) -> Any:

@@ -38,6 +38,8 @@ def read_rows(rows: Rows, key: str, reporter: Reporter) -> Dataset:
         reporter.note(
             f"{key}: {len(dataset.rejected)} rows of {rows.path} were left out, first row {first.index}: {first.reason}"
         )
+    if empty := dataset.empty_responses():
+        reporter.note(f"{key}: {len(empty)} responses of {rows.path} are empty, first row {empty[0]}")
     positions = [
         position for position in range(len(dataset)) if not (rows.without_input and dataset[position].input.strip())
     ]

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from itaudit.runs.state import JobState, RunState, StageState
 from itaudit.sanitize import visible_line
-from itaudit.units import bar, duration_text, plural, rate_text, size_text
+from itaudit.units import bar, duration_text, pace_text, plural, size_text
 
 JOB_MARKS: dict[JobState, tuple[str, str]] = {
     "new": ("○", "$foreground-muted"),
@@ -87,7 +87,7 @@ def _figures(stage: StageState, now: float) -> tuple[str, str, str]:
     """How many of how many, the rate, and the time that it took or that is left."""
     unit, rate = visible_line(stage.unit), stage.rate(now)
     count = f"{stage.done}/{stage.total} {plural(unit)}" if stage.total else f"{stage.done or ''}"
-    pace = rate_text(rate, unit) if rate is not None else ""
+    pace = pace_text(rate) if rate is not None else ""
     if stage.state == "done":
         took = duration_text(stage.ended - stage.started) if stage.started else ""
         return count.strip(), pace, took

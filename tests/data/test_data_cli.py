@@ -37,6 +37,7 @@ def test_check_prints_one_json_document(source: Path) -> None:
         "instances": 2,
         "sha256": load(source).sha256,
         "rejected": [{"index": 1, "reason": "'output' is null, expected text"}],
+        "warnings": [],
     }
 
 

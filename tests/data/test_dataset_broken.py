@@ -79,8 +79,6 @@ BROKEN_ROWS = {
     "number as response": (b'{"instruction": "a", "output": 3}', "'output' is a number, expected text"),
     "list as instruction": (b'{"instruction": [], "output": "b"}', "'instruction' is a list, expected text"),
     "number as input": (b'{"instruction": "a", "input": 1, "output": "b"}', "'input' is a number"),
-    "empty response": (b'{"instruction": "a", "output": ""}', "the response is empty: it teaches nothing"),
-    "blank response": (b'{"instruction": "a", "output": " \\n"}', "the response is empty"),
     "empty instruction": (b'{"instruction": "", "output": "b"}', "the instruction is empty"),
     "not an object": (b'["a", "b"]', "is a list, expected an object"),
     "null": (b"null", "is null, expected an object"),

@@ -225,3 +225,15 @@ def test_a_column_named_like_a_field_of_the_target_is_refused(json_lines: Lines,
     with pytest.raises(UserError, match="row 0: its column 'output' is a field"):
         write(dataset, tmp_path / "out.json", format="alpaca")
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("out", ["again.parquet", "again"])
+def test_null_and_missing_keys_inside_a_field_stay_apart(json_lines: Lines, tmp_path: Path, out: str) -> None:
+    question, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
+    rows = [
+        {"messages": [{**question, "name": None}, answer]},
+        {"messages": [{**question, "name": "Bo"}, answer]},
+    ]
+    write(load(json_lines(rows)), tmp_path / out, format="messages")
+    write(load(tmp_path / out), tmp_path / "last.jsonl", format="messages")
+    assert [orjson.loads(line) for line in (tmp_path / "last.jsonl").read_bytes().splitlines()] == rows

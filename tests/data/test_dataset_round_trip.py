@@ -27,12 +27,7 @@ TRICKY = st.sampled_from(
 )
 FILLED = (TEXT | TRICKY).filter(lambda text: bool(text.strip()))
 ANY = TEXT | TRICKY
-SCALAR = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-)
+SCALAR = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     SCALAR | ANY,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -61,9 +56,7 @@ FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "self-instruct": st.fixed_dictionaries(
         {
             "instruction": FILLED,
-            "instances": st.lists(
-                st.fixed_dictionaries({"input": ANY, "output": FILLED}), min_size=1, max_size=3
-            ),
+            "instances": st.lists(st.fixed_dictionaries({"input": ANY, "output": FILLED}), min_size=1, max_size=3),
         }
     ),
     "superni": st.fixed_dictionaries(

@@ -10,7 +10,7 @@ from itaudit.data.load import load
 
 
 @pytest.mark.parametrize(
-    ("name", "format", "rows", "rejected"),
+    ("name", "format", "rows", "empty"),
     [
         ("dolly_3k.json", "alpaca", 2996, 0),
         # Four answers of this file are empty.
@@ -19,12 +19,12 @@ from itaudit.data.load import load
         ("vicuna_test_set.jsonl", "prompts", 80, 0),
     ],
 )
-def test_file_has_all_its_rows(shared_data: Path, name: str, format: str, rows: int, rejected: int) -> None:
+def test_file_has_all_its_rows(shared_data: Path, name: str, format: str, rows: int, empty: int) -> None:
     dataset = load(shared_data / name)
     assert dataset.format == format
-    assert len(dataset) + len(dataset.rejected) == rows
-    assert len(dataset.rejected) == rejected
-    assert all("response is empty" in rejection.reason for rejection in dataset.rejected)
+    assert len(dataset) == rows
+    assert dataset.rejected == ()
+    assert len(dataset.empty_responses()) == empty
 
 
 def test_task_files_have_all_their_instances(shared_data: Path, tmp_path: Path) -> None:

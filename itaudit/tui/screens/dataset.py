@@ -31,13 +31,16 @@ from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.units import duration_text, size_text
 
 SEARCH_GROUP = "dataset.search"
+# Below 100 columns panels stand below each other or take turns; so they do where there are few lines.
+WIDTHS = [(0, "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-short"), (16, "-high")]
 
 
 class DatasetScreen(Screen[None]):
     """Shows a dataset, or loads it from its path first; `index` is the source row to stand on."""
 
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-high")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     CSS = """
     DatasetScreen { layout: vertical; background: $background; }
     DatasetScreen #title { height: 1; padding: 0 1; background: $panel; }

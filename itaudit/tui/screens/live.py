@@ -24,6 +24,9 @@ from itaudit.tui.widgets.loss_plot import LossPlot
 from itaudit.units import duration_text
 
 LOG_LINES = 200
+# Below 100 columns panels stand below each other or take turns; so they do where there are few lines.
+WIDTHS = [(0, "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-short"), (14, "-high")]
 PANELS = ("loss", "log", "notes")
 
 
@@ -35,8 +38,8 @@ def poll_seconds() -> float:
 class LiveScreen(Screen[None]):
     """Follows a run; the job goes on when this screen, or the whole app, is left."""
 
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-high")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     CSS = """
     LiveScreen { layout: vertical; background: $background; }
     LiveScreen #title { height: 1; padding: 0 1; background: $panel; }
@@ -79,6 +82,7 @@ class LiveScreen(Screen[None]):
         self._asked = False
         self._cancelling = False
         self._log: list[str] = []
+        self._following = True
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -165,11 +169,14 @@ class LiveScreen(Screen[None]):
         for panel in self.query(".panel"):
             panel.set_class(panel.id == following, "-chosen")
         self._titles()
+        self.call_after_refresh(self._follow_log)
 
     def action_scroll(self, step: int) -> None:
         panel = next(iter(self.query(".panel.-chosen")))
         target = panel if panel.max_scroll_y else self.query_one("#stages")
         target.scroll_relative(y=step, animate=False)
+        if target.id == "log":
+            self._following = target.scroll_offset.y >= target.max_scroll_y
 
     def _say(self, text: str, style: str = "$warning") -> None:
         message = self.query_one("#message", Static)
@@ -234,17 +241,19 @@ class LiveScreen(Screen[None]):
         placeholder.update(Content.styled(text, "$foreground-muted"))
 
     def _paint_texts(self, state: RunState) -> None:
-        log = self.query_one("#log")
-        at_end = log.scroll_offset.y >= log.max_scroll_y - 1
         text = "\n".join(visible_line(line) for line in self._log) or "The worker has written nothing."
         self.query_one("#log-lines", Static).update(Content(text))
-        if at_end:
-            log.scroll_end(animate=False, immediate=False)
+        self.call_after_refresh(self._follow_log)
         notes = [Content.assemble(("• ", "$warning"), visible(note)) for note in state.notes]
         if state.job == "failed" and state.error:
             notes.insert(0, Content.styled(visible(state.error), "$error"))
         shown = Content("\n").join(notes) if notes else Content.styled("No notes.", "$foreground-muted")
         self.query_one("#note-lines", Static).update(shown)
+
+    def _follow_log(self) -> None:
+        """Keeps the end of the log in view, unless the user scrolled away from it."""
+        if self._following:
+            self.query_one("#log").scroll_end(animate=False, immediate=True)
 
     def _titles(self) -> None:
         """Titles of the panels; where only one is shown, it names the others."""

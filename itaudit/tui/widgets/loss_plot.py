@@ -16,8 +16,14 @@ _COLORS = ("primary", "shifted", "evidence", "hallucinated", "marginal", "cursor
 class LossPlot(PlotextPlot):  # type: ignore[misc]  # the library has no types
     """Loss in nats a token over optimiser steps, one curve a model, in the colours of the theme."""
 
+    DEFAULT_CSS = """
+    LossPlot { color: $foreground 80%; background: $background; }
+    """
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        # Plotext's theme without colours leaves those of the frame to the widget's style, and so to our theme.
+        self.theme = "clear"
         self._curves: dict[str, list[tuple[int, float]]] = {}
 
     def on_mount(self) -> None:

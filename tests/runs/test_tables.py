@@ -1,0 +1,144 @@
+"""Tables that grow part by part, marks, the status, and a run directory that somebody else broke."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from itaudit.errors import UserError
+from itaudit.recipe import check_recipe
+from itaudit.runs.marks import Mark, append_mark, read_marks
+from itaudit.runs.run import Run, list_runs, span_row
+from itaudit.runs.status import STALE_SECONDS, Status, read_status
+from itaudit.runs.tables import GrowingTable
+from itaudit.trace.types import Evidence, Source, Span
+
+
+def response(order: int, prompt_id: str) -> dict[str, Any]:
+    return {
+        "order": order,
+        "prompt_id": prompt_id,
+        "response": f"answer {order}",
+        "finish": "eos",
+        "ids": [order, 1],
+        "context_ids": [5],
+        "context": "?",
+    }
+
+
+def make_run(tmp_path: Path) -> Run:
+    table = {
+        "data": {"path": "d.jsonl"},
+        "prompts": {"path": "p.jsonl"},
+        "models": {"sft": {"method": "sft"}},
+    }
+    return Run.create(tmp_path, check_recipe(table, "recipe"))
+
+
+def test_parts_are_read_as_they_come_and_merged_in_order(tmp_path: Path) -> None:
+    table = GrowingTable(tmp_path, "responses", "sft")
+    assert len(table.read()) == 0 and table.row("a") is None
+    table.append([response(2, "c"), response(0, "a")])
+    version = table.version()
+    table.append([response(1, "b")])
+    assert table.version() != version
+    assert table.prompt_ids() == {"a", "b", "c"} and not table.closed
+    table.close()
+    assert table.closed and not table.parts.exists()
+    assert table.read()["prompt_id"].to_pylist() == ["a", "b", "c"]
+    assert table.row("b") == response(1, "b")
+
+
+def test_a_torn_scratch_file_is_no_part(tmp_path: Path) -> None:
+    table = GrowingTable(tmp_path, "responses", "sft")
+    table.append([response(0, "a")])
+    (table.parts / ".000002.arrow.xyz").write_bytes(b"half a par")
+    assert table.prompt_ids() == {"a"}
+    table.append([response(1, "b")])
+    assert table.prompt_ids() == {"a", "b"}
+
+
+def test_spans_survive_the_table(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    source = Source(7, 1.5, "Who?", (Evidence("response", 0, 5, "Luigi"),), (("luigi", 1.5),))
+    span = Span(3, 8, "Luigi", "shifted", 1, (source,))
+    run.table("traces", "sft").append([{"order": 0, "prompt_id": "a", "spans": [span_row(span)]}])
+    assert run.spans("sft", "a") == (span,)
+    assert run.spans("sft", "b") is None
+
+
+def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model 'dpo'; there are base, sft"):
+        make_run(tmp_path).table("scores", "dpo")
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    assert [make_run(tmp_path).name for _ in range(3)] == ["audit", "audit-2", "audit-3"]
+    assert {run.name for run in list_runs(tmp_path)} == {"audit", "audit-2", "audit-3"}
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run"):
+        Run(tmp_path)
+
+
+def test_a_broken_recipe_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.recipe_path.write_text("data = 3")
+    with pytest.raises(UserError, match=r"recipe\.toml: "):
+        _ = Run(run.path).recipe
+
+
+def test_marks_replace_and_remove_each_other_and_outlive_torn_lines(tmp_path: Path) -> None:
+    path = tmp_path / "marks.jsonl"
+    first, second = Mark("sft", "a", 0, 4, "Paul"), Mark("sft", "a", 5, 9, "Rome")
+    append_mark(path, first)
+    append_mark(path, second)
+    with path.open("ab") as file:
+        file.write(b'{"v": 1, "model": "sf')
+    append_mark(path, Mark("sft", "a", 0, 4, "Paul", label="correct"))
+    append_mark(path, second, removed=True)
+    (mark,) = read_marks(path).values()
+    assert (mark.text, mark.label) == ("Paul", "correct")
+    assert mark.by and mark.time > 0
+
+
+def status(pid: int, *, host: str = socket.gethostname(), heartbeat: float | None = None) -> Status:
+    started = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 0.0
+    return Status("running", pid, started, host, time.time(), time.time() if heartbeat is None else heartbeat)
+
+
+def test_a_worker_is_alive_while_its_process_is(tmp_path: Path) -> None:
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    told = status(worker.pid)
+    told.write(tmp_path / "status.json")
+    assert read_status(tmp_path / "status.json") == told
+    assert told.alive(time.time())
+    worker.kill()
+    worker.wait()
+    assert not told.alive(time.time())
+
+
+def test_a_pid_that_somebody_else_has_now_is_not_the_worker() -> None:
+    mine = status(os.getpid())
+    assert mine.alive(time.time())
+    other = Status(mine.state, mine.pid, mine.pid_started - 100, mine.host, mine.started, mine.heartbeat)
+    assert not other.alive(time.time())
+
+
+def test_a_worker_on_another_host_is_believed_while_its_heart_beats() -> None:
+    now = time.time()
+    assert status(1, host="elsewhere", heartbeat=now - 1).alive(now)
+    assert not status(1, host="elsewhere", heartbeat=now - STALE_SECONDS - 1).alive(now)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"state": 1}'])
+def test_an_unreadable_status_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "status.json").write_bytes(content)
+    assert read_status(tmp_path / "status.json") is None

@@ -1,0 +1,134 @@
+"""Recipes: complete defaults, and errors that name the key before anything loads."""
+
+from pathlib import Path
+
+import pytest
+
+from itaudit.errors import UserError
+from itaudit.paths import samples_dir
+from itaudit.recipe import Lft, Recipe, Sft, check_recipe, read_recipe, write_recipe
+
+MINIMAL = """
+[data]
+path = "data.jsonl"
+[prompts]
+path = "prompts.jsonl"
+[models.lft]
+method = "lft"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n')
+    return tmp_path
+
+
+def recipe_of(folder: Path, text: str, *overrides: str) -> Recipe:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return read_recipe(path, overrides)
+
+
+def test_the_papers_settings_are_the_defaults(folder: Path) -> None:
+    recipe = recipe_of(folder, MINIMAL)
+    lft = recipe.models["lft"]
+    assert isinstance(lft, Lft)
+    assert (lft.rank, lft.learning_rate, lft.batch_size, lft.epochs) == (8, 5e-5, 32, 3)
+    assert recipe.base.model == "embedded"
+    assert (recipe.score.marginal, recipe.score.shifted) == (1, 3)
+
+
+def test_the_written_recipe_is_complete_and_reads_back_equal(folder: Path) -> None:
+    recipe = recipe_of(folder, MINIMAL)
+    written = folder / "written.toml"
+    written.write_bytes(write_recipe(recipe))
+    assert read_recipe(written) == recipe
+    assert "neftune_alpha" in written.read_text() and str(folder / "data.jsonl") in written.read_text()
+
+
+def test_overrides_are_typed_as_toml(folder: Path) -> None:
+    recipe = recipe_of(
+        folder, MINIMAL, "generate.max_new_tokens=7", "models.lft.learning_rate=1e-3", "name=other", 'device="cpu"'
+    )
+    assert (recipe.generate.max_new_tokens, recipe.name, recipe.device) == (7, "other", "cpu")
+    assert isinstance(recipe.models["lft"], Lft) and recipe.models["lft"].learning_rate == 1e-3
+
+
+def test_a_model_can_be_added_by_override(folder: Path) -> None:
+    recipe = recipe_of(folder, MINIMAL, "models.sft.method=sft")
+    assert isinstance(recipe.models["sft"], Sft)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("[generate]\nmax_tokens = 3", "generate.max_tokens: no such key"),
+        ("[trane]\nk = 3", "trane: no such key"),
+        ('[generate]\nmax_new_tokens = "many"', "generate.max_new_tokens: Input should be a valid integer, not 'many'"),
+        ("[generate]\nmax_new_tokens = 0", "generate.max_new_tokens: Input should be greater than or equal to 1"),
+        ("[generate]\nsample = 1", "generate.sample: Input should be a valid boolean"),
+        ("[generate]\ntemperature = 0.7", "generate: temperature, top_p and top_k need sample = true"),
+        ("[score]\nmarginal = 3", "score: shifted must be above marginal"),
+        ('[models.sft]\nmethod = "dpo"', "models.sft.method: 'dpo' is not one of lft, sft, existing, imported"),
+        ("[models.sft]\nepochs = 1.0", "models.sft.method: required"),
+        ('[models.sft]\nmethod = "sft"\nrank = 8', "models.sft.rank: no such key"),
+        ('[models.sft]\nmethod = "sft"\nbatch_size = 6', "models.sft.batch_size: 6 is no multiple"),
+        ('[models.base]\nmethod = "sft"', "'base' can't be a label"),
+        ('[models."A b"]\nmethod = "sft"', "'A b' can't be a label"),
+        ('[models.x]\nmethod = "imported"', "models.x.responses: required, and missing"),
+        ('[models.x]\nmethod = "imported"\nresponses = "none.jsonl"', "models.x.responses: "),
+        ('[models.x]\nmethod = "existing"\nmodel = "./nowhere"', "models.x.model: "),
+        ('[base]\nmodel = "./nowhere"', "base.model: "),
+        ('[context]\ntemplate = "fancy"', "context.template: 'fancy' is not chat, alpaca, plain, auto or a Jinja file"),
+        ('[context]\ntemplate = "none.jinja"', "context.template: "),
+    ],
+)
+def test_mistakes_are_refused_in_one_line_that_names_the_key(folder: Path, change: str, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        recipe_of(folder, MINIMAL + change)
+    assert told in str(error.value)
+    assert str(folder / "recipe.toml") in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[data]\npath = 'data.jsonl'\n[models.lft]\nmethod = 'lft'", "prompts: required, and missing"),
+        ("[data]\npath = 'gone.jsonl'\n[prompts]\npath='prompts.jsonl'\n[models.lft]\nmethod = 'lft'", "data.path: "),
+        ("[data]\npath = 'data.jsonl'\n[prompts]\npath='prompts.jsonl'\n[models]", "models: nothing to audit"),
+        ("name = [", "not a TOML file"),
+    ],
+)
+def test_incomplete_recipes_are_refused(folder: Path, text: str, told: str) -> None:
+    with pytest.raises(UserError, match=r"recipe\.toml") as error:
+        recipe_of(folder, text)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["generate", "=3", "generate..k=1", "data.path.x=1"])
+def test_bad_overrides_are_refused(folder: Path, override: str) -> None:
+    with pytest.raises(UserError, match="--set"):
+        recipe_of(folder, MINIMAL, override)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.toml: can't read the recipe"):
+        read_recipe(tmp_path / "gone.toml")
+
+
+def test_hub_names_stay_as_they_are(folder: Path) -> None:
+    text = MINIMAL.replace("data.jsonl", "tatsu-lab/alpaca") + '[base]\nmodel = "meta-llama/Llama-2-7b-hf"'
+    recipe = recipe_of(folder, text)
+    assert (recipe.data.path, recipe.base.model) == ("tatsu-lab/alpaca", "meta-llama/Llama-2-7b-hf")
+
+
+@pytest.mark.parametrize("path", sorted((samples_dir() / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_sample_recipe_is_valid(path: Path) -> None:
+    import tomllib
+
+    # Paths of files that a user downloads first are not there; everything else must be right.
+    assert check_recipe(tomllib.loads(path.read_text()), str(path)).name == path.stem
