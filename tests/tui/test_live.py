@@ -62,7 +62,7 @@ async def test_stages_rate_time_left_device_and_notes_are_shown(tmp_path: Path) 
         assert "30/60 steps" in shown and "1.0/s" in shown and "30 s left" in shown
         assert "cpu (2 cores) · memory 2.2 GiB of 8.0 GiB" in shown
         assert "sft 1.388 · epoch 1.5 · 1,234 tokens/s" in shown
-        assert "lost their" in shown
+        assert "2 of 160 instances" in shown
         assert "tuning sft: 60 steps" in shown
 
 

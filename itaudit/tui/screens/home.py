@@ -316,7 +316,8 @@ class HomeScreen(Screen[None]):
         room = width - start.cell_length - len(age) - 2
         current = state.current
         if entry.problem:
-            middle = Content.styled(visible_line(entry.problem), "$error")
+            # The name stands in the line already; what is wrong should fit beside it.
+            middle = Content.styled(visible_line(entry.problem.replace(f"{entry.run.path}/", "")), "$error")
         elif current is not None and state.job == "running":
             middle = Content(stage_progress(current, self.clock()))
             if room - middle.cell_length >= 14:

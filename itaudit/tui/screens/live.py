@@ -146,6 +146,7 @@ class LiveScreen(Screen[None]):
             else:
                 self._cancelling = True
                 self._say("Cancelling: the worker finishes its step and saves.")
+                self._paint()
 
     def action_resume(self) -> None:
         if self.state.job not in ("failed", "cancelled", "new"):
@@ -252,8 +253,8 @@ class LiveScreen(Screen[None]):
 
     def _follow_log(self) -> None:
         """Keeps the end of the log in view, unless the user scrolled away from it."""
-        if self._following:
-            self.query_one("#log").scroll_end(animate=False, immediate=True)
+        for log in self.query("#log") if self._following else ():
+            log.scroll_end(animate=False, immediate=True)
 
     def _titles(self) -> None:
         """Titles of the panels; where only one is shown, it names the others."""
