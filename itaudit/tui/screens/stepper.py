@@ -45,11 +45,8 @@ WIDE_ROWS, MEDIUM_ROWS, TINY_ROWS = 20, 16, 6
 
 
 def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show: bool = False) -> Binding:
-    """A binding whose first key is shown in the key bar; the tooltip is its line in the help."""
-    first = keys.split(",")[0]
-    # Textual knows how to display keys that have names, such as the brackets.
-    display = "1-9" if id == "model-1" else first if len(first) == 1 else None
-    return Binding(keys, action, short, show=show, key_display=display, tooltip=tooltip, id=f"stepper.{id}")
+    """A binding with a word for the key bar and a line for the help."""
+    return Binding(keys, action, short, show=show, tooltip=tooltip, id=f"stepper.{id}")
 
 
 def poll_seconds() -> float:
@@ -70,7 +67,7 @@ class StepperScreen(Screen[None]):
         _binding("flagged-next", "n", "flagged(1)", "flagged", "Next flagged token", show=True),
         _binding("flagged-previous", "N", "flagged(-1)", "flagged", "Previous flagged token", show=True),
         *(
-            _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=n == 1)
+            _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=True)
             for n in range(1, 10)
         ),
         _binding("mark", "m", "mark", "mark", "Mark the token or selection as hallucinated, or unmark it", show=True),
@@ -228,10 +225,13 @@ class StepperScreen(Screen[None]):
             say(self.app, f"no token {which} this one is {self.stepping.flag}")
         self.draw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Numbers beyond the models there are do nothing, and are not offered."""
+        return not (action == "model" and int(str(parameters[0])) >= len(self.stepping.models))
+
     def action_model(self, number: int) -> None:
-        if number < len(self.stepping.models):
-            self.stepping.choose_model(self.stepping.models[number])
-            self.draw()
+        self.stepping.choose_model(self.stepping.models[number])
+        self.draw()
 
     def action_source(self, by: int) -> None:
         self.stepping.move_source(by)
