@@ -58,7 +58,10 @@ class Stepping:
         self.poll()
 
     def poll(self) -> bool:
-        """Reads what the worker has written since the last time; returns whether anything changed."""
+        """Reads what the worker has written since the last time; returns whether anything changed.
+
+        Raises UserError where a table of the run is broken.
+        """
         told = self._watch.poll()
         versions = (
             self.run.prompts_path.exists(),
@@ -68,6 +71,8 @@ class Stepping:
         if versions == self._versions or (self._versions is not None and self._too_soon()):
             return told
         began = time.perf_counter()
+        # Traces are read with each answer; one that is broken had better be told now.
+        self.run.table("traces", self.label).read()
         self._versions = versions
         self._forget()
         self._read = time.perf_counter()
@@ -222,11 +227,16 @@ class Stepping:
         return True
 
     def choose_model(self, label: str) -> None:
-        """Shows another model's answer to the same prompt."""
-        self.label = label
+        """Shows another model's answer to the same prompt; raises UserError, and stays, where it can't be read."""
+        before, self.label = self.label, label
         self.anchor, self.source = None, 0
         self._versions = None
-        self.poll()
+        try:
+            self.poll()
+        except UserError:
+            self.label, self._versions = before, None
+            self.poll()
+            raise
 
     def next_order(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]

@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from itaudit import paths
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
@@ -24,6 +23,7 @@ from itaudit.tui.answer import Answer
 from itaudit.tui.navigation import navigator
 from itaudit.tui.stepping import Stepping
 from itaudit.tui.telling import say, told
+from itaudit.tui.tracing import traced_span
 from itaudit.tui.widgets.header import header_text
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.panel import Panel
@@ -201,7 +201,10 @@ class StepperScreen(Screen[None]):
 
     def poll(self) -> None:
         """Takes in what the worker has written, without moving the user."""
-        if self.stepping.poll():
+        changed = False
+        with told(self.app):
+            changed = self.stepping.poll()
+        if changed:
             self.draw()
         elif self.stepping.state.job == "running":
             self._draw_header()
@@ -230,7 +233,8 @@ class StepperScreen(Screen[None]):
         return not (action == "model" and int(str(parameters[0])) >= len(self.stepping.models))
 
     def action_model(self, number: int) -> None:
-        self.stepping.choose_model(self.stepping.models[number])
+        with told(self.app):
+            self.stepping.choose_model(self.stepping.models[number])
         self.draw()
 
     def action_source(self, by: int) -> None:
@@ -403,14 +407,3 @@ class StepperScreen(Screen[None]):
         else:
             self.app.notify(visible_line(problem), severity="error", markup=False)
         self.draw()
-
-
-def traced_span(run: Run, prompt: str, response: str, start: int, end: int) -> Span:
-    """The sources of a stretch of a response; raises UserError where the dataset can't be read or indexed."""
-    # Retrieval takes long to import, and few sessions trace anything beyond what the run has traced.
-    from itaudit.trace.index import TraceIndex
-    from itaudit.trace.trace import trace_span
-
-    settings = run.recipe.trace
-    index = TraceIndex.open(run.dataset, engine=settings.engine, cache_dir=paths.cache_dir())
-    return trace_span(index, prompt, response, start, end, k=settings.k)

@@ -23,6 +23,8 @@ The names are those of Panel.COMPONENT_CLASSES without `panel--`; none is the pl
 class Panel(ScrollView, can_focus=False):
     """Lines under a titled rule. Subclasses say how many lines there are, and what is in each."""
 
+    ALLOW_SELECT = False
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "panel--dim",
         "panel--strong",
