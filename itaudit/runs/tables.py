@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from itaudit import atomic
+from itaudit.errors import UserError
 
 _INTS, _FLOATS = pa.list_(pa.int32()), pa.list_(pa.float32())
 
@@ -110,9 +111,14 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def map_table(path: Path) -> pa.Table:
-    """The memory-mapped table of an Arrow IPC file."""
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
+    """The memory-mapped table of an Arrow IPC file; raises FileNotFoundError, and UserError for any other file."""
+    try:
+        with pa.memory_map(str(path)) as source:
+            return pa.ipc.open_file(source).read_all()
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: not an Arrow table: {error}; delete it, and `itaudit resume` makes it anew") from None
 
 
 class GrowingTable:

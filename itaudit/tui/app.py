@@ -34,10 +34,10 @@ class ItauditApp(App[None]):
 
     TITLE = "itaudit"
     DEFAULT_MODE = "workbench"
-    COMMAND_PALETTE_BINDING = "colon"
-    COMMAND_PALETTE_DISPLAY = ":"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", id="app.quit", tooltip="Quit; a job goes on", priority=False),
+        # Textual's own key for the palette goes before whatever is typed into; this one does not.
+        Binding("colon", "command_palette", "commands", id="app.commands", tooltip="Everything that can be done here"),
         Binding("question_mark", "help", "help", id="app.help", tooltip="Keys of this screen", key_display="?"),
         Binding("ctrl+c", "quit", "quit", id="app.interrupt", tooltip="Quit; a job goes on", show=False, system=True),
     ]

@@ -14,7 +14,10 @@ from itaudit.tui.answer import HALLUCINATED_MARK, Answer, token_label
 
 def write_prompt(run: Run, prompt: Prompt, answers: Sequence[Answer]) -> Path:
     """Writes `exports/PROMPT.md` in the run and returns its path; raises UserError where that can't be done."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", prompt.id).lstrip(".")[:80] or f"prompt-{prompt.order}"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", prompt.id)[:80]
+    if name != prompt.id or name.startswith("."):
+        # Ids that had to be changed could meet under one name.
+        name = f"{prompt.order}-{name}"
     path = run.path / "exports" / f"{name}.md"
     try:
         path.parent.mkdir(exist_ok=True)

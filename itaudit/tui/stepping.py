@@ -19,6 +19,9 @@ ORDERS: tuple[Order, ...] = ("share shifted", "KL", "marks", "file order")
 Filter = Literal["all", "marked", "with shifted", "not answered"]
 FILTERS: tuple[Filter, ...] = ("all", "marked", "with shifted", "not answered")
 
+QUICK = 0.2
+"""Seconds that reading all lists may take at every look at a run; beyond, they are read less often."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptRow:
@@ -50,21 +53,36 @@ class Stepping:
         self._traced: dict[tuple[str, str], tuple[Span, ...]] = {}
         self._answers: dict[tuple[str, str], Answer] = {}
         self._versions: object = None
+        self._read = 0.0
+        self._reading_took = 0.0
         self.poll()
 
     def poll(self) -> bool:
-        """Reads what the worker has written since the last time; returns whether anything changed."""
+        """Reads what the worker has written since the last time; returns whether anything changed.
+
+        Raises UserError where a table of the run is broken.
+        """
         told = self._watch.poll()
         versions = (
             self.run.prompts_path.exists(),
             _stamp(self.run),
             *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces")),
         )
-        if versions != self._versions:
-            self._versions = versions
-            self._forget()
-            return True
-        return told
+        if versions == self._versions or (self._versions is not None and self._too_soon()):
+            return told
+        began = time.perf_counter()
+        # Traces are read with each answer; one that is broken had better be told now.
+        self.run.table("traces", self.label).read()
+        self._versions = versions
+        self._forget()
+        self._read = time.perf_counter()
+        self._reading_took = self._read - began
+        return True
+
+    def _too_soon(self) -> bool:
+        """Whether lists that take long to read were read just now: a big run at work must not hold up the keys."""
+        waited = time.perf_counter() - self._read
+        return self._reading_took > QUICK and waited < 10 * self._reading_took
 
     @property
     def state(self) -> RunState:
@@ -209,11 +227,16 @@ class Stepping:
         return True
 
     def choose_model(self, label: str) -> None:
-        """Shows another model's answer to the same prompt."""
-        self.label = label
+        """Shows another model's answer to the same prompt; raises UserError, and stays, where it can't be read."""
+        before, self.label = self.label, label
         self.anchor, self.source = None, 0
         self._versions = None
-        self.poll()
+        try:
+            self.poll()
+        except UserError:
+            self.label, self._versions = before, None
+            self.poll()
+            raise
 
     def next_order(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]

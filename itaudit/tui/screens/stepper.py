@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from itaudit import paths
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
@@ -24,6 +23,7 @@ from itaudit.tui.answer import Answer
 from itaudit.tui.navigation import navigator
 from itaudit.tui.stepping import Stepping
 from itaudit.tui.telling import say, told
+from itaudit.tui.tracing import traced_span
 from itaudit.tui.widgets.header import header_text
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.panel import Panel
@@ -45,18 +45,8 @@ WIDE_ROWS, MEDIUM_ROWS, TINY_ROWS = 20, 16, 6
 
 
 def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show: bool = False) -> Binding:
-    """A binding whose first key is shown in the key bar; the tooltip is its line in the help."""
-    # Keys with names of their own, such as the brackets, are displayed by Textual.
-    first = keys.split(",")[0]
-    return Binding(
-        keys,
-        action,
-        short,
-        show=show,
-        key_display=first if len(first) == 1 else None,
-        tooltip=tooltip,
-        id=f"stepper.{id}",
-    )
+    """A binding with a word for the key bar and a line for the help."""
+    return Binding(keys, action, short, show=show, tooltip=tooltip, id=f"stepper.{id}")
 
 
 def poll_seconds() -> float:
@@ -77,7 +67,7 @@ class StepperScreen(Screen[None]):
         _binding("flagged-next", "n", "flagged(1)", "flagged", "Next flagged token", show=True),
         _binding("flagged-previous", "N", "flagged(-1)", "flagged", "Previous flagged token", show=True),
         *(
-            _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}; 1 is base", show=n < 3)
+            _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=True)
             for n in range(1, 10)
         ),
         _binding("mark", "m", "mark", "mark", "Mark the token or selection as hallucinated, or unmark it", show=True),
@@ -211,7 +201,10 @@ class StepperScreen(Screen[None]):
 
     def poll(self) -> None:
         """Takes in what the worker has written, without moving the user."""
-        if self.stepping.poll():
+        changed = False
+        with told(self.app):
+            changed = self.stepping.poll()
+        if changed:
             self.draw()
         elif self.stepping.state.job == "running":
             self._draw_header()
@@ -235,10 +228,14 @@ class StepperScreen(Screen[None]):
             say(self.app, f"no token {which} this one is {self.stepping.flag}")
         self.draw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Numbers beyond the models there are do nothing, and are not offered."""
+        return not (action == "model" and int(str(parameters[0])) >= len(self.stepping.models))
+
     def action_model(self, number: int) -> None:
-        if number < len(self.stepping.models):
+        with told(self.app):
             self.stepping.choose_model(self.stepping.models[number])
-            self.draw()
+        self.draw()
 
     def action_source(self, by: int) -> None:
         self.stepping.move_source(by)
@@ -410,14 +407,3 @@ class StepperScreen(Screen[None]):
         else:
             self.app.notify(visible_line(problem), severity="error", markup=False)
         self.draw()
-
-
-def traced_span(run: Run, prompt: str, response: str, start: int, end: int) -> Span:
-    """The sources of a stretch of a response; raises UserError where the dataset can't be read or indexed."""
-    # Retrieval takes long to import, and few sessions trace anything beyond what the run has traced.
-    from itaudit.trace.index import TraceIndex
-    from itaudit.trace.trace import trace_span
-
-    settings = run.recipe.trace
-    index = TraceIndex.open(run.dataset, engine=settings.engine, cache_dir=paths.cache_dir())
-    return trace_span(index, prompt, response, start, end, k=settings.k)

@@ -42,18 +42,28 @@ class KeyBar(Widget, can_focus=False):
 
     def _entries(self) -> Iterator[tuple[str, str]]:
         keys: dict[str, list[str]] = {}
+        seen: set[str | None] = set()
         # Textual lists what a screen inherits first; what the screen itself binds matters more.
         order = {getattr(binding, "id", None): number for number, binding in enumerate(type(self.screen).BINDINGS)}
         actives = self.screen.active_bindings.values()
         for active in sorted(actives, key=lambda active: order.get(active.binding.id, len(order))):
             binding = active.binding
-            if binding.show and active.enabled and binding.description:
+            # Of several keys for the same, the first one is enough here.
+            if binding.show and active.enabled and binding.description and binding.id not in seen:
+                seen.add(binding.id)
                 keys.setdefault(binding.description, []).append(self.app.get_key_display(binding))
         help = keys.pop("help", None)
         if help:
             yield help[0], "help"
         for description, names in keys.items():
-            yield "/".join(dict.fromkeys(names)), description
+            yield _joined(names), description
+
+
+def _joined(keys: list[str]) -> str:
+    """`h/l`; for a row of numbers `1-3`."""
+    if len(keys) > 2 and all(key.isdigit() for key in keys):
+        return f"{keys[0]}-{keys[-1]}"
+    return "/".join(keys)
 
 
 def fitting(entries: list[tuple[str, str]], width: int) -> list[tuple[str, str]]:

@@ -23,6 +23,8 @@ The names are those of Panel.COMPONENT_CLASSES without `panel--`; none is the pl
 class Panel(ScrollView, can_focus=False):
     """Lines under a titled rule. Subclasses say how many lines there are, and what is in each."""
 
+    ALLOW_SELECT = False
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "panel--dim",
         "panel--strong",
@@ -53,7 +55,7 @@ class Panel(ScrollView, can_focus=False):
         background: $background;
         color: $foreground;
         &.-active { border-top: solid $primary; border-title-color: $primary; border-title-style: bold; }
-        .panel--dim { color: $foreground 60%; }
+        .panel--dim { text-style: dim; }
         .panel--strong { text-style: bold; }
         .panel--heading { color: $primary; text-style: bold; }
         .panel--unshifted { color: $unshifted; }

@@ -78,7 +78,7 @@ class ResponseView(Panel):
         text = answer.shown.text
         at_cursor = answer.shown_range(self._cursor, self._cursor) if answer.positions else (0, 0)
         selected = answer.shown_range(*self._selection) if answer.positions else (0, 0)
-        left, right = _brackets(text, at_cursor)
+        left, right = _brackets(text, at_cursor, line)
         characters = []
         for offset in range(line.start, line.end):
             character = text[offset]
@@ -138,13 +138,13 @@ def _class_names(answer: Answer, place: int) -> str:
     return f"{names} hallucinated".strip() if place in answer.marked else names
 
 
-def _brackets(text: str, at_cursor: tuple[int, int]) -> tuple[int, int]:
-    """The blanks around the cursor's token that may show as brackets; -1 for none.
+def _brackets(text: str, at_cursor: tuple[int, int], line: Line) -> tuple[int, int]:
+    """The blanks around the cursor's token, on the line of its word, that may show as brackets; -1 for none.
 
     They tell the cursor without colours, and without moving any text.
     """
     start, end = at_cursor
-    left = start if end - start > 1 and text[start] == " " else -1
+    left = start if end - start > 1 and text[start] == " " and start + 1 < line.end else -1
     right = end if end < len(text) and text[end] == " " else -1
     return left, right
 
