@@ -1,6 +1,6 @@
 """A scrolling panel that draws one line at a time, so that its length costs nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
 from typing import ClassVar
@@ -131,16 +131,14 @@ class Panel(ScrollView, can_focus=False):
         width = self.inner_width
         if not 0 <= line < self.virtual_size.height:
             return Strip.blank(width, self.rich_style)
-        segments = [Segment(text, self._style(names)) for text, names in self.pieces(line) if text]
-        return Strip(segments).adjust_cell_length(width, segments[-1].style if _fills(segments) else self.rich_style)
+        pieces = [piece for piece in self.pieces(line) if piece[0]]
+        strip = Strip([Segment(text, self._style(names)) for text, names in pieces])
+        # Only a row's background goes on to the edge.
+        row = bool(pieces) and "row" in pieces[-1][1]
+        return strip.adjust_cell_length(width, self._style("row") if row else self.rich_style)
 
     def _style(self, names: str) -> Style:
         if names not in self._styles_by_name:
             parts = (self.get_component_rich_style(f"panel--{name}", partial=True) for name in names.split())
             self._styles_by_name[names] = reduce(add, parts, self.rich_style)
         return self._styles_by_name[names]
-
-
-def _fills(segments: Sequence[Segment]) -> bool:
-    """Whether a line's background goes on to the end of the line."""
-    return bool(segments) and bool(segments[-1].style) and segments[-1].text.endswith(" ")

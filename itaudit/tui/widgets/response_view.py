@@ -87,7 +87,9 @@ class ResponseView(Panel):
             if offset in (left, right):
                 character, names = ("▐" if offset == left else "▌"), "bracket"
             elif at_cursor[0] <= offset < at_cursor[1]:
-                names = "cursor"
+                # A blank whose word has gone to the next line is left behind.
+                parted = character == " " and offset == line.end - 1 < at_cursor[1] - 1
+                names = "" if parted else "cursor"
             elif selected[0] <= offset < selected[1]:
                 names = "selected"
             elif character == "\n" and "shifted" not in names and "marginal" not in names:
