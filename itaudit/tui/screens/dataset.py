@@ -110,6 +110,7 @@ class DatasetScreen(Screen[None]):
         self._search = 0
         self._reached = 0
         self._origin = 0
+        self._seeking = False
         self._begun = clock()
 
     def compose(self) -> ComposeResult:
@@ -268,7 +269,7 @@ class DatasetScreen(Screen[None]):
         assert self.dataset is not None
         self.workers.cancel_group(self, SEARCH_GROUP)
         self._search += 1
-        self._text, self.matches, self._reached = text, [], 0
+        self._text, self.matches, self._reached, self._seeking = text, [], 0, True
         self.query_one(LineList).remake()
         self._paint()
         if text:
@@ -287,23 +288,20 @@ class DatasetScreen(Screen[None]):
     def on_dataset_screen_found(self, message: Found) -> None:
         if message.search != self._search or self.dataset is None:
             return
-        before = bool(self._at_or_after_origin())
         self.matches += message.positions
         self._reached = message.reached
         lines = self.query_one(LineList)
         lines.remake()
-        following = self._at_or_after_origin()
-        if self.query_one(PromptLine).question == "search" and following and not before:
-            lines.stand_on(following[0])
-        elif self._reached == len(self.dataset) and self.matches and not following:
-            lines.stand_on(self.matches[0])
+        if self._seeking and self.matches:
+            place = bisect_left(self.matches, self._origin)
+            done = self._reached == len(self.dataset)
+            if place < len(self.matches) or done:
+                # Once: what is found later must not pull the cursor from under its user.
+                self._seeking = False
+                lines.stand_on(self.matches[place % len(self.matches)])
         self._paint_title()
         if not self.query_one(PromptLine).question:
             self._tell_matches()
-
-    def _at_or_after_origin(self) -> list[int]:
-        place = bisect_left(self.matches, self._origin)
-        return self.matches[place : place + 1]
 
     def _tell_matches(self) -> None:
         assert self.dataset is not None
