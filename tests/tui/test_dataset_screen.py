@@ -17,7 +17,8 @@ from itaudit.trace.types import Evidence
 from itaudit.tui.instance_text import SHOWN, instance_json, instance_text
 from itaudit.tui.recent import recent_datasets
 from itaudit.tui.screens import dataset as dataset_module
-from itaudit.tui.screens.dataset import DatasetScreen, RejectedScreen
+from itaudit.tui.screens.dataset import DatasetScreen
+from itaudit.tui.screens.rejected import RejectedScreen
 from itaudit.tui.searching import matching_positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.reading_pane import ReadingPane
