@@ -54,6 +54,8 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
     checkpoint = last_checkpoint(checkpoints)
     done = _steps_of(checkpoint)
     steps = _optimiser_steps(len(kept), settings)
+    # Losses are events; printing them too would bury what the log is for.
+    trainer.remove_callback(transformers.PrinterCallback)
     trainer.add_callback(_Progress(label, reporter, kept, speaks=trainer.is_world_process_zero()))
     if trainer.is_world_process_zero():
         reporter.stage_started("tune", label, total=steps, unit="steps", done=done)
