@@ -13,7 +13,6 @@ from itaudit.errors import UserError
 from itaudit.runs.run import Run
 from itaudit.runs.status import Status
 
-
 # glibc gives large blocks back to the kernel at once, and tuning on a CPU asks for the same ones at every step, which
 # costs a good part of it. Other C libraries ignore these names.
 _MALLOC = {
