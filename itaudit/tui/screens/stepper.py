@@ -70,31 +70,27 @@ class StepperScreen(Screen[None]):
             _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=True)
             for n in range(1, 10)
         ),
-        _binding("mark", "m", "mark", "mark", "Mark the token or selection as hallucinated, or unmark it", show=True),
-        _binding("trace", "t", "trace", "trace", "Trace the token or selection to its sources", show=True),
-        _binding("open", "enter", "open_source", "open source", "Open the selected source in its dataset", show=True),
+        _binding("mark", "m", "mark", "mark", "Mark or unmark as hallucinated", show=True),
+        _binding("trace", "t", "trace", "trace", "Trace the token or the selection", show=True),
+        _binding("open", "enter", "open_source", "open source", "Open the source in its dataset", show=True),
         _binding("source-previous", "left_square_bracket", "source(-1)", "source", "Previous source", show=True),
         _binding("source-next", "right_square_bracket", "source(1)", "source", "Next source", show=True),
-        _binding("panel-next", "tab", "panel(1)", "panel", "Next panel; page up and down scroll it", show=True),
+        _binding("panel-next", "tab", "panel(1)", "panel", "Next panel", show=True),
         _binding("panel-previous", "shift+tab", "panel(-1)", "panel", "Previous panel"),
         _binding("search", "slash", "search", "search", "Search prompts and answers", show=True),
-        _binding(
-            "select", "v", "select", "select", "Begin or drop a selection of tokens; h and l extend it", show=True
-        ),
-        _binding(
-            "order", "o", "order", "order", "Order prompts by the next of: share shifted, KL, marks, file", show=True
-        ),
-        _binding("filter", "F", "filter", "filter", "List all, marked, with shifted, or not answered", show=True),
-        _binding("flag", "f", "flag", "flags", "What n stops at: shifted or marginal, shifted, marked", show=True),
+        _binding("select", "v", "select", "select", "Begin or drop a selection", show=True),
+        _binding("order", "o", "order", "order", "Order: share shifted, KL, marks, file", show=True),
+        _binding("filter", "F", "filter", "filter", "All, marked, shifted, or unanswered", show=True),
+        _binding("flag", "f", "flag", "flags", "What n and N stop at", show=True),
         _binding("undo", "u", "undo", "undo", "Undo the last mark", show=True),
         _binding("copy", "y", "copy", "copy", "Copy the response, or the selection", show=True),
-        _binding("export", "x", "export", "export", "Export this prompt's answers as Markdown", show=True),
+        _binding("export", "x", "export", "export", "Export the answers as Markdown", show=True),
         _binding("live", "L", "live", "live", "Watch the job", show=True),
         _binding("token-first", "g,home", "token_edge(-1)", "first token", "First token"),
         _binding("token-last", "G,end", "token_edge(1)", "last token", "Last token"),
-        _binding("page-up", "pageup", "page(-1)", "page up", "Scroll the panel up, or ten prompts back"),
-        _binding("page-down", "pagedown", "page(1)", "page down", "Scroll the panel down, or ten prompts on"),
-        _binding("back", "escape", "back", "back", "Drop the selection, clear the search, or go back"),
+        _binding("page-up", "pageup", "page(-1)", "page up", "Page up in the active panel"),
+        _binding("page-down", "pagedown", "page(1)", "page down", "Page down in the active panel"),
+        _binding("back", "escape", "back", "back", "Drop selection, clear search, go back"),
     ]
 
     def __init__(self, run: Run, now: Callable[[], float] = time.time) -> None:
