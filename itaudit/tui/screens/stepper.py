@@ -3,14 +3,14 @@
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from itaudit.data.instance import Instance
@@ -31,9 +31,6 @@ from itaudit.tui.widgets.position_panel import PositionPanel
 from itaudit.tui.widgets.prompt_list import ROOMY, PromptList
 from itaudit.tui.widgets.response_view import ResponseView
 from itaudit.tui.widgets.sources_panel import SourcesPanel, why_no_sources
-
-if TYPE_CHECKING:
-    from textual.widgets import Input
 
 PanelName = Literal["prompts", "response", "position", "sources"]
 PANELS: tuple[PanelName, ...] = ("prompts", "response", "position", "sources")
@@ -328,9 +325,6 @@ class StepperScreen(Screen[None]):
         self.draw()
 
     async def action_search(self) -> None:
-        # Textual's input is heavy to import, and a start-up can do without it.
-        from textual.widgets import Input
-
         self.active = "prompts"
         self._arrange()
         self.query_one(KeyBar).show_instead([("⏎", "keep"), ("esc", "clear")])
@@ -338,7 +332,7 @@ class StepperScreen(Screen[None]):
         await self.mount(search)
         search.focus()
 
-    def on_input_changed(self, event: "Input.Changed") -> None:
+    def on_input_changed(self, event: Input.Changed) -> None:
         if event.value != self.stepping.query:
             self.stepping.search(event.value)
             self.draw()
