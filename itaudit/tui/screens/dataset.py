@@ -12,11 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.worker import Worker, get_current_worker
 
-from itaudit.data.dataset import Dataset, Rejection
+from itaudit.data.dataset import Dataset
 from itaudit.data.load import load
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
@@ -24,6 +24,7 @@ from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
 from itaudit.tui.instance_text import MATCH_STYLE, InstanceText, instance_json, instance_text
 from itaudit.tui.recent import RecentDataset, remember_dataset
+from itaudit.tui.screens.rejected import RejectedScreen
 from itaudit.tui.searching import matching_positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
@@ -110,6 +111,7 @@ class DatasetScreen(Screen[None]):
         self._search = 0
         self._reached = 0
         self._origin = 0
+        self._seeking = False
         self._begun = clock()
 
     def compose(self) -> ComposeResult:
@@ -268,7 +270,7 @@ class DatasetScreen(Screen[None]):
         assert self.dataset is not None
         self.workers.cancel_group(self, SEARCH_GROUP)
         self._search += 1
-        self._text, self.matches, self._reached = text, [], 0
+        self._text, self.matches, self._reached, self._seeking = text, [], 0, True
         self.query_one(LineList).remake()
         self._paint()
         if text:
@@ -287,23 +289,20 @@ class DatasetScreen(Screen[None]):
     def on_dataset_screen_found(self, message: Found) -> None:
         if message.search != self._search or self.dataset is None:
             return
-        before = bool(self._at_or_after_origin())
         self.matches += message.positions
         self._reached = message.reached
         lines = self.query_one(LineList)
         lines.remake()
-        following = self._at_or_after_origin()
-        if self.query_one(PromptLine).question == "search" and following and not before:
-            lines.stand_on(following[0])
-        elif self._reached == len(self.dataset) and self.matches and not following:
-            lines.stand_on(self.matches[0])
+        if self._seeking and self.matches:
+            place = bisect_left(self.matches, self._origin)
+            done = self._reached == len(self.dataset)
+            if place < len(self.matches) or done:
+                # Once: what is found later must not pull the cursor from under its user.
+                self._seeking = False
+                lines.stand_on(self.matches[place % len(self.matches)])
         self._paint_title()
         if not self.query_one(PromptLine).question:
             self._tell_matches()
-
-    def _at_or_after_origin(self) -> list[int]:
-        place = bisect_left(self.matches, self._origin)
-        return self.matches[place : place + 1]
 
     def _tell_matches(self) -> None:
         assert self.dataset is not None
@@ -399,47 +398,3 @@ class DatasetScreen(Screen[None]):
             body = body.stylize(MATCH_STYLE, place, place + len(self._text)) if place >= 0 else body
         line = start + body.truncate(room, ellipsis=True, pad=bool(ending))
         return line + Content.styled(ending, "$foreground-muted") if ending else line
-
-
-class RejectedScreen(ModalScreen[None]):
-    """The rows that were left out, and why."""
-
-    CSS = """
-    RejectedScreen { align: center middle; }
-    RejectedScreen LineList {
-        width: 90%; height: 80%; border: round $warning; border-title-color: $warning; background: $surface;
-    }
-    RejectedScreen #reason { width: 90%; height: auto; max-height: 5; padding: 0 1; background: $surface; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,exclamation_mark,q", "close", "close", id="rejected.close")
-    ]
-
-    def __init__(self, rejected: Sequence[Rejection]) -> None:
-        super().__init__()
-        self.rejected = rejected
-
-    def compose(self) -> ComposeResult:
-        lines = LineList(self._line, len(self.rejected))
-        lines.border_title = Content(f"{len(self.rejected):,} rejected rows")
-        lines.border_subtitle = Content("escape closes")
-        yield lines
-        yield Static(id="reason", markup=False)
-
-    def on_line_list_moved(self, event: LineList.Moved) -> None:
-        self._tell(event.position)
-
-    def on_mount(self) -> None:
-        self._tell(0)
-
-    def action_close(self) -> None:
-        self.dismiss()
-
-    def _tell(self, position: int) -> None:
-        each = self.rejected[position]
-        self.query_one("#reason", Static).update(Content(f"row {each.index}: {visible_line(each.reason)}"))
-
-    def _line(self, position: int, width: int) -> Content:
-        each = self.rejected[position]
-        line = Content.assemble((f"{each.index:>6}  ", "$foreground-muted"), visible_line(each.reason[: 2 * width]))
-        return line.truncate(max(1, width), ellipsis=True)

@@ -112,6 +112,9 @@ class LiveScreen(Screen[None]):
         # The panels have their new sizes only after the layout.
         self.call_after_refresh(self._paint)
 
+    def on_screen_resume(self) -> None:
+        self._paint()
+
     def look(self) -> None:
         """Reads what is new, and repaints where something changed or a time runs."""
         changed = self.watcher.poll()
