@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, overload
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from itaudit.atomic import replacing
 from itaudit.data.instance import Instance, Message
@@ -168,6 +167,9 @@ class Dataset(Sequence[Instance]):
 
     def empty_responses(self) -> list[int]:
         """The rows whose response is empty or blank: valid, but all that they teach is to say nothing."""
+        # Heavy to import, and screens that only show a dataset never ask.
+        import pyarrow.compute as pc
+
         blank = pc.and_(
             pc.is_valid(self.table["response"]), pc.equal(pc.utf8_trim_whitespace(self.table["response"]), "")
         )

@@ -159,7 +159,8 @@ class GrowingTable:
         except FileNotFoundError:
             # The stage merged its parts between our listing and our reading.
             return self.read()
-        return pa.concat_tables(parts) if parts else self.schema.empty_table()
+        # `Schema.empty_table` would import pandas, which takes longer than all the rest of opening a run.
+        return pa.concat_tables(parts) if parts else pa.Table.from_batches([], self.schema)
 
     def prompt_ids(self) -> set[str]:
         """The prompts that are done."""

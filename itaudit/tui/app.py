@@ -2,7 +2,8 @@
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -174,18 +175,18 @@ class ItauditApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that the keys of a screen do, and the theme."""
-        yield SystemCommand("theme", "Choose a theme, and keep it", self.search_themes)
-        seen = set()
+        keys: defaultdict[str, list[str]] = defaultdict(list)
+        actions: dict[str, Callable[[], Awaitable[object]]] = {}
+        yield SystemCommand("Theme", "choose a theme, and keep it", self.search_themes)
         for active in screen.active_bindings.values():
             binding = active.binding
-            if not binding.description or binding.action in seen or not active.enabled:
+            if binding.system or not binding.description or binding.action == "command_palette":
                 continue
-            seen.add(binding.action)
-            about = f"{binding.tooltip or binding.description}  ({self.get_key_display(binding)})"
-            run = partial(self.run_action, binding.action, active.node)
-            yield SystemCommand(
-                f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description, about, run
-            )
+            title = binding.tooltip or binding.description
+            keys[title].append(self.get_key_display(binding))
+            actions[title] = partial(self.run_action, binding.action, active.node)
+        for title, action in actions.items():
+            yield SystemCommand(title, f"key {' '.join(dict.fromkeys(keys[title]))}", action)
 
 
 def _config_path() -> Path:

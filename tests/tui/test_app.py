@@ -15,6 +15,7 @@ from itaudit.tui.app import ItauditApp
 from itaudit.tui.keymap import read_keymap
 from itaudit.tui.screens.stepper import StepperScreen, poll_seconds
 from itaudit.tui.themes import DEFAULT_THEME
+from tests.tui import make_run
 
 
 def write_config(name: str, text: str) -> None:
@@ -156,6 +157,41 @@ async def test_over_ssh_nothing_moves_and_runs_are_looked_at_once_a_second(
     assert ItauditApp(run.path, run.path.parent).animation_level == "none" and poll_seconds() == 1.0
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["done", "begun"])
+def test_the_first_screen_on_a_run_waits_for_nothing_heavy(built_run: Run, tmp_path: Path, begun: bool) -> None:
+    """Half a second from the start leaves no room for these; all of them come when they are needed."""
+    run = make_run.begin_run(tmp_path) if begun else built_run
+    program = textwrap.dedent(
+        """
+        import asyncio, sys
+        from pathlib import Path
+        from itaudit.tui.app import ItauditApp
+        async def main():
+            path = Path(sys.argv[1])
+            async with ItauditApp(path, path.parent).run_test() as pilot:
+                await pilot.pause()
+            heavy = {"pandas", "pydantic", "pyarrow.compute", "psutil", "bm25s", "datasets"}
+            print(sorted(heavy & set(sys.modules)))
+        asyncio.run(main())
+        """
+    )
+    assert run_apart(program, run.path) == ["[]"]
+
+
+def run_apart(program: str, path: Path) -> list[str]:
+    """The lines that a program prints in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout.splitlines()
+
+
 def test_the_screens_import_no_model_library(built_run: Run) -> None:
     """Opens a run, traces a span and opens a source, in a process of its own."""
     program = textwrap.dedent(
@@ -175,12 +211,4 @@ def test_the_screens_import_no_model_library(built_run: Run) -> None:
         asyncio.run(main())
         """
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program, str(built_run.path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(__file__).parents[2],
-    )
-    assert result.stdout.splitlines() == ["[]", "[]"], result.stderr[-3000:]
+    assert run_apart(program, built_run.path) == ["[]", "[]"]

@@ -9,6 +9,7 @@ from itaudit.tui.screens.help import LEGEND, HelpScreen
 from itaudit.tui.screens.home import HomeScreen
 from itaudit.tui.screens.live import LiveScreen
 from itaudit.tui.themes import TOKEN_CLASSES
+from itaudit.tui.token_shapes import TOKEN_SHAPES
 from tests.tui.harness import NOW, Clock, Harness, alive, half_done, make_run, screen_text
 
 
@@ -95,6 +96,6 @@ async def test_it_survives_any_size(tmp_path: Path) -> None:
 
 
 def test_every_class_is_told_by_a_shape_of_its_own_except_those_that_stand_in_other_places() -> None:
-    shapes = {name: shape for name, shape, _ in LEGEND}
+    shapes = {name: TOKEN_SHAPES[name] for name, _ in LEGEND}
     in_response = [shapes[name] for name in ("unshifted", "marginal", "shifted", "hallucinated", "cursor")]
     assert len(set(in_response)) == len(in_response)

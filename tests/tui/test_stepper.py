@@ -271,9 +271,9 @@ async def test_hostile_text_shows_visibly_and_reaches_no_terminal(run: Run) -> N
 async def test_the_palette_offers_what_the_keys_do(run: Run) -> None:
     async with stepper(run) as (pilot, _):
         commands = list(pilot.app.get_system_commands(pilot.app.screen))
-        assert {"theme"} | {"export: Export this prompt's answers as Markdown"} <= {
-            command.title for command in commands
-        }
+        keys = {command.title: command.help for command in commands}
+        assert keys["Export the answers as Markdown"] == "key x" and keys["Next token"] == "key l →"
+        assert "Theme" in keys and len(keys) == len(commands)
         await pilot.press("colon")
         assert type(pilot.app.screen).__name__ == "CommandPalette"
 

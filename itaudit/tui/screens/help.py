@@ -11,16 +11,17 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from itaudit.sanitize import visible_line
+from itaudit.tui.token_shapes import TOKEN_SHAPES
 
 LEGEND = (
-    ("unshifted", "", "rank 0: the base model's own first choice"),
-    ("marginal", "underline", "rank 1 or 2 in the base model's distribution"),
-    ("shifted", "bold underline", "rank 3 or more: what tuning brought in"),
-    ("hallucinated", "bold reverse", "marked by you, followed by ✗"),
-    ("cursor", "reverse", "the position that the panels tell about"),
-    ("evidence", "bold underline", "the stretch of a source that matches"),
+    ("unshifted", "rank 0: the base model's own first choice"),
+    ("marginal", "rank 1 or 2 in the base model's distribution"),
+    ("shifted", "rank 3 or more: what tuning brought in"),
+    ("hallucinated", "marked by you, followed by ✗"),
+    ("cursor", "the position that the panels tell about"),
+    ("evidence", "the stretch of a source that matches"),
 )
-"""Token class, shape and meaning, with the thresholds as they are unless a recipe sets others."""
+"""Token class and meaning, with the thresholds as they are unless a recipe sets others."""
 
 _GROUPS = {"list": "lists", "app": "everywhere", "prompt": "questions", "help": "help", "": "others"}
 
@@ -74,8 +75,10 @@ class HelpScreen(ModalScreen[None]):
             Content.assemble((group, "bold $primary"), "\n", lines) for group, lines in self._keys(underneath, wide)
         ]
         legend = Content("\n").join(
-            Content.assemble("  ", (name.ljust(14), f"{shape} ${name}".strip()), " ", (meaning, "$foreground-muted"))
-            for name, shape, meaning in LEGEND
+            Content.assemble(
+                "  ", (name.ljust(14), f"{TOKEN_SHAPES[name]} ${name}"), " ", (meaning, "$foreground-muted")
+            )
+            for name, meaning in LEGEND
         )
         parts.append(Content.assemble(("token classes", "bold $primary"), "\n", legend))
         if wide:

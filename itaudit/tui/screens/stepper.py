@@ -3,14 +3,14 @@
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from itaudit.data.instance import Instance
@@ -31,9 +31,6 @@ from itaudit.tui.widgets.position_panel import PositionPanel
 from itaudit.tui.widgets.prompt_list import ROOMY, PromptList
 from itaudit.tui.widgets.response_view import ResponseView
 from itaudit.tui.widgets.sources_panel import SourcesPanel, why_no_sources
-
-if TYPE_CHECKING:
-    from textual.widgets import Input
 
 PanelName = Literal["prompts", "response", "position", "sources"]
 PANELS: tuple[PanelName, ...] = ("prompts", "response", "position", "sources")
@@ -70,31 +67,27 @@ class StepperScreen(Screen[None]):
             _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=True)
             for n in range(1, 10)
         ),
-        _binding("mark", "m", "mark", "mark", "Mark the token or selection as hallucinated, or unmark it", show=True),
-        _binding("trace", "t", "trace", "trace", "Trace the token or selection to its sources", show=True),
-        _binding("open", "enter", "open_source", "open source", "Open the selected source in its dataset", show=True),
+        _binding("mark", "m", "mark", "mark", "Mark or unmark as hallucinated", show=True),
+        _binding("trace", "t", "trace", "trace", "Trace the token or the selection", show=True),
+        _binding("open", "enter", "open_source", "open source", "Open the source in its dataset", show=True),
         _binding("source-previous", "left_square_bracket", "source(-1)", "source", "Previous source", show=True),
         _binding("source-next", "right_square_bracket", "source(1)", "source", "Next source", show=True),
-        _binding("panel-next", "tab", "panel(1)", "panel", "Next panel; page up and down scroll it", show=True),
+        _binding("panel-next", "tab", "panel(1)", "panel", "Next panel", show=True),
         _binding("panel-previous", "shift+tab", "panel(-1)", "panel", "Previous panel"),
         _binding("search", "slash", "search", "search", "Search prompts and answers", show=True),
-        _binding(
-            "select", "v", "select", "select", "Begin or drop a selection of tokens; h and l extend it", show=True
-        ),
-        _binding(
-            "order", "o", "order", "order", "Order prompts by the next of: share shifted, KL, marks, file", show=True
-        ),
-        _binding("filter", "F", "filter", "filter", "List all, marked, with shifted, or not answered", show=True),
-        _binding("flag", "f", "flag", "flags", "What n stops at: shifted or marginal, shifted, marked", show=True),
+        _binding("select", "v", "select", "select", "Begin or drop a selection", show=True),
+        _binding("order", "o", "order", "order", "Order: share shifted, KL, marks, file", show=True),
+        _binding("filter", "F", "filter", "filter", "All, marked, shifted, or unanswered", show=True),
+        _binding("flag", "f", "flag", "flags", "What n and N stop at", show=True),
         _binding("undo", "u", "undo", "undo", "Undo the last mark", show=True),
         _binding("copy", "y", "copy", "copy", "Copy the response, or the selection", show=True),
-        _binding("export", "x", "export", "export", "Export this prompt's answers as Markdown", show=True),
+        _binding("export", "x", "export", "export", "Export the answers as Markdown", show=True),
         _binding("live", "L", "live", "live", "Watch the job", show=True),
         _binding("token-first", "g,home", "token_edge(-1)", "first token", "First token"),
         _binding("token-last", "G,end", "token_edge(1)", "last token", "Last token"),
-        _binding("page-up", "pageup", "page(-1)", "page up", "Scroll the panel up, or ten prompts back"),
-        _binding("page-down", "pagedown", "page(1)", "page down", "Scroll the panel down, or ten prompts on"),
-        _binding("back", "escape", "back", "back", "Drop the selection, clear the search, or go back"),
+        _binding("page-up", "pageup", "page(-1)", "page up", "Page up in the active panel"),
+        _binding("page-down", "pagedown", "page(1)", "page down", "Page down in the active panel"),
+        _binding("back", "escape", "back", "back", "Drop selection, clear search, go back"),
     ]
 
     def __init__(self, run: Run, now: Callable[[], float] = time.time) -> None:
@@ -332,9 +325,6 @@ class StepperScreen(Screen[None]):
         self.draw()
 
     async def action_search(self) -> None:
-        # Textual's input is heavy to import, and a start-up can do without it.
-        from textual.widgets import Input
-
         self.active = "prompts"
         self._arrange()
         self.query_one(KeyBar).show_instead([("⏎", "keep"), ("esc", "clear")])
@@ -342,7 +332,7 @@ class StepperScreen(Screen[None]):
         await self.mount(search)
         search.focus()
 
-    def on_input_changed(self, event: "Input.Changed") -> None:
+    def on_input_changed(self, event: Input.Changed) -> None:
         if event.value != self.stepping.query:
             self.stepping.search(event.value)
             self.draw()

@@ -13,11 +13,17 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from itaudit.tui.token_shapes import TOKEN_SHAPES
+
 Piece = tuple[str, str]
 """Text that is safe to show, and the names of its styles parted by blanks: `("Luigi", "shifted hallucinated")`.
 
 The names are those of Panel.COMPONENT_CLASSES without `panel--`; none is the plain style.
 """
+
+_TOKEN_CSS = "\n".join(
+    f".panel--{name} {{ color: ${name}; text-style: {shape}; }}" for name, shape in TOKEN_SHAPES.items()
+)
 
 
 class Panel(ScrollView, can_focus=False):
@@ -42,7 +48,6 @@ class Panel(ScrollView, can_focus=False):
         "panel--row",
     }
 
-    # Each class of tokens has its own text style, so that it can be told without colours.
     DEFAULT_CSS = """
     Panel {
         border-top: solid $foreground 30%;
@@ -58,19 +63,14 @@ class Panel(ScrollView, can_focus=False):
         .panel--dim { text-style: dim; }
         .panel--strong { text-style: bold; }
         .panel--heading { color: $primary; text-style: bold; }
-        .panel--unshifted { color: $unshifted; }
-        .panel--marginal { color: $marginal; text-style: underline; }
-        .panel--shifted { color: $shifted; text-style: reverse; }
-        .panel--hallucinated { color: $hallucinated; text-style: bold; }
-        .panel--cursor { color: $cursor; text-style: bold reverse underline; }
+        %TOKENS%
         .panel--bracket { color: $cursor; text-style: bold; }
         .panel--selected { color: $cursor; text-style: reverse; }
-        .panel--evidence { color: $evidence; text-style: bold underline; }
         .panel--base { color: $primary; }
         .panel--tuned { color: $accent; }
         .panel--row { text-style: bold; background: $panel; }
     }
-    """
+    """.replace("%TOKENS%", _TOKEN_CSS)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
