@@ -13,9 +13,9 @@ PICTURES = Path(__file__).parent / "pictures"
 
 # Name, size, and the keys that lead to what the picture shows.
 VIEWS = [
-    ("stepper", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "n", "n"]),
-    ("stepper-80x24", (80, 24), ["slash", *"volley", "enter", "3", "n", "n", "n"]),
-    ("dataset", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "n", "n", "enter"]),
+    ("stepper", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "escape"]),
+    ("stepper-80x24", (80, 24), ["slash", *"volley", "enter", "3", "n", "n", "escape"]),
+    ("dataset", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "enter"]),
     ("live", (130, 40), ["L"]),
     ("help", (130, 40), ["question_mark"]),
 ]
