@@ -51,8 +51,8 @@ def tokens_document(run: Run, label: str, prompt_id: str) -> dict[str, Any]:
     `text` is the response between `start` and `end`; `token` is what the token id stands for by itself, which also
     shows special tokens and parts of characters. Alternatives are [id, text, probability], most likely first.
     """
-    prompt = run.prompt(prompt_id)
     response, scores = run.response(label, prompt_id), run.token_scores(label, prompt_id)
+    prompt = run.prompt(prompt_id)
     if response is None or scores is None:
         what = "answered" if response is None else "scored"
         raise UserError(f"{run.path}: prompt {prompt_id!r} is not {what} by {label} yet")

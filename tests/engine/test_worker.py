@@ -274,6 +274,16 @@ def test_a_second_worker_is_refused(make_run: MakeRun) -> None:
     worker.wait()
 
 
+@pytest.mark.slow
+def test_several_processes_tune_one_model(make_run: MakeRun) -> None:
+    run = make_run(models={"sft": {"method": "sft", "batch_size": 4, "micro_batch_size": 2, "processes": 2}})
+    worker = start(run)
+    assert worker.wait(timeout=300) == 0, run.log_path.read_text()
+    state = run.state()
+    assert [point.step for point in state.losses["sft"]] == [1, 2, 3, 4, 5, 6]
+    assert show_document(run)["models"]["sft"]["kl_mean"] > 0
+
+
 def test_batches_do_not_depend_on_what_is_done(make_run: MakeRun, tokenizer: Any) -> None:
     from itaudit.engine.context import ContextBuilder
     from itaudit.engine.prepare import prepare_run

@@ -1,0 +1,44 @@
+"""What only a GPU can show: bfloat16 weights there, and the same audit as on a CPU."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from itaudit.engine.device import choose_device, choose_dtype, device_name, memory_in_use
+from itaudit.engine.models import load_model
+from itaudit.engine.worker import work_on
+from itaudit.runs.run import Run
+from itaudit.summary import show_document
+from tests.engine.conftest import files
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
+
+
+def test_auto_takes_the_gpu_in_bfloat16(tiny_llama: Path) -> None:
+    device = choose_device("auto")
+    assert device.type == "cuda"
+    assert choose_dtype("auto", device) == torch.bfloat16
+    loaded = load_model(files(tiny_llama), device=device, dtype=torch.bfloat16)
+    assert loaded.model.dtype == torch.bfloat16
+    assert torch.cuda.get_device_name(device) in device_name(device)
+    used, total = memory_in_use(device)
+    assert 0 < used < total
+
+
+def test_an_audit_on_the_gpu_fills_every_table(make_run: Callable[..., Run]) -> None:
+    run = make_run(device="auto")
+    assert work_on(run) == 0, run.state().error
+    models = show_document(run)["models"]
+    assert models["sft"]["kl_mean"] > 0 and models["lft"]["kl_mean"] > 0
+    assert "cuda" in run.state().device
+
+
+def test_scores_in_float32_agree_with_the_cpu(make_run: Callable[..., Run], other_llama: Path) -> None:
+    models = {"theirs": {"method": "existing", "model": str(other_llama)}}
+    base = make_run().recipe.base.model_dump() | {"dtype": "float32"}
+    runs = [make_run(device=device, base=base, models=models) for device in ("cpu", "auto")]
+    assert [work_on(run) for run in runs] == [0, 0]
+    cpu, gpu = (show_document(run)["models"]["theirs"] for run in runs)
+    assert gpu["kl_mean"] == pytest.approx(cpu["kl_mean"], rel=0.02)

@@ -1,0 +1,177 @@
+"""The command line as scripts use it: documents on stdout, one-line errors on stderr, exit codes."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from itaudit.runs.run import Run
+from tests.tui.make_run import make_run
+
+Itaudit = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run with hostile text, imported answers and multi-byte tokens."""
+    return make_run(tmp_path_factory.mktemp("cli"))
+
+
+@pytest.fixture
+def itaudit(tmp_path: Path) -> Itaudit:
+    """Calls the command in a folder of its own, without a terminal."""
+
+    def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "itaudit", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "100"},
+            check=False,
+        )
+
+    return call
+
+
+def document(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return orjson.loads(done.stdout)
+
+
+def one_line_error(done: "subprocess.CompletedProcess[str]", code: int) -> str:
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_show_has_the_contracts_keys(itaudit: Itaudit, run: Run) -> None:
+    shown = document(itaudit("show", run.path, "--json"))
+    assert shown["run"] == str(run.path)
+    assert set(shown["base"]) == {"name", "path"}
+    assert {"path", "format", "instances", "sha256"} <= set(shown["dataset"])
+    assert set(shown["models"]) <= set(run.labels)
+    sft = shown["models"]["sft"]
+    assert {"method", "responses", "tokens", "unshifted", "marginal", "shifted", "kl_mean"} <= set(sft)
+    assert sft["method"] == "sft"
+    assert sft["unshifted"] + sft["marginal"] + sft["shifted"] == pytest.approx(1)
+
+
+def test_prompts_and_tokens_agree_with_the_run(itaudit: Itaudit, run: Run) -> None:
+    prompts = document(itaudit("prompts", run.path, "--json"))
+    assert [prompt["id"] for prompt in prompts] == [prompt.id for prompt in run.prompts()]
+    assert all(set(prompt) == {"id", "prompt", "reference"} for prompt in prompts)
+    answered = run.table("scores", "sft").prompt_ids()
+    for prompt in prompts:
+        if prompt["id"] not in answered:
+            continue
+        shown = document(itaudit("tokens", run.path, "--model", "sft", "--prompt", prompt["id"], "--json"))
+        assert shown["prompt"] == prompt["prompt"]
+        for token in shown["tokens"]:
+            assert token["text"] == shown["response"][token["start"] : token["end"]]
+            expected = "unshifted" if token["rank_base"] == 0 else "marginal" if token["rank_base"] < 3 else "shifted"
+            assert token["class"] == expected
+            assert all(len(entry) == 3 and 0 <= entry[2] <= 1 for entry in token["top_base"])
+
+
+def test_text_output_shows_hostile_text_harmlessly(itaudit: Itaudit, run: Run) -> None:
+    for verb in (["prompts", run.path], ["show", run.path]):
+        done = itaudit(*verb)
+        assert done.returncode == 0
+        assert "\x1b" not in done.stdout and "\u202e" not in done.stdout and "\x00" not in done.stdout
+
+
+def test_ls_lists_runs(itaudit: Itaudit, run: Run) -> None:
+    (listed,) = document(itaudit("ls", "--out", run.path.parent, "--json"))
+    assert (listed["run"], listed["name"]) == (str(run.path), run.name)
+    assert listed["job"] in ("done", "failed", "new")
+
+
+def test_no_runs_are_an_empty_list(itaudit: Itaudit) -> None:
+    assert document(itaudit("ls", "--json")) == []
+
+
+def test_doctor_tells_what_there_is(itaudit: Itaudit) -> None:
+    found = document(itaudit("doctor", "--json"))
+    assert {"device", "libraries", "parts", "terminal", "directories"} <= set(found)
+    assert found["libraries"]["torch"][0].isdigit()
+    assert itaudit("doctor").stdout.startswith("itaudit\n")
+
+
+def test_help_and_version(itaudit: Itaudit) -> None:
+    shown = itaudit("--help").stdout
+    for verb in ("run", "demo", "open", "ls", "resume", "cancel", "logs", "show", "prompts", "tokens", "trace", "data"):
+        assert f"\n  {verb} " in shown
+    assert "0.1.0" in itaudit("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["show", "nowhere"], 1, "nowhere: not a run"),
+        (["open", "nowhere"], 2, "nowhere: no such file or run"),
+        ([], 2, "needs a terminal"),
+        (["run", "gone.toml"], 2, "gone.toml: can't read the recipe"),
+        (["run"], 2, "Missing argument"),
+        (["frobnicate"], 2, "No such command"),
+        (["show", "x", "--frobnicate"], 2, "No such option"),
+        (["data", "check", "gone.json"], 1, "gone.json"),
+        (["trace", "gone.json", "--prompt", "p", "--response", "r"], 1, "gone.json"),
+        (["resume", "nowhere"], 1, "not a run"),
+        (["cancel", "nowhere"], 1, "not a run"),
+        (["logs", "nowhere"], 1, "not a run"),
+    ],
+)
+def test_wrong_use_is_one_line(itaudit: Itaudit, arguments: list[str], code: int, told: str) -> None:
+    assert told in one_line_error(itaudit(*arguments), code)
+
+
+def test_unknown_models_and_prompts_are_one_line(itaudit: Itaudit, run: Run) -> None:
+    assert "no model 'dpo'" in one_line_error(itaudit("tokens", run.path, "--model", "dpo", "--prompt", "x"), 2)
+    assert "no prompt 'zzz'" in one_line_error(itaudit("tokens", run.path, "--model", "sft", "--prompt", "zzz"), 2)
+    assert "no worker is at work" in one_line_error(itaudit("cancel", run.path), 1)
+
+
+def test_a_bad_recipe_makes_no_run(itaudit: Itaudit, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("[data]\npath = 'x.jsonl'\n")
+    one_line_error(itaudit("run", "recipe.toml"), 2)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_name_that_climbs_out_is_refused(itaudit: Itaudit, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "recipe.toml").write_text(
+        "[data]\npath = 'd.jsonl'\n[prompts]\npath = 'd.jsonl'\n[models.lft]\nmethod = 'lft'\n"
+    )
+    assert "name" in one_line_error(itaudit("run", "recipe.toml", "--name", "../up"), 2)
+
+
+def test_a_job_runs_detached_is_followed_and_shown(itaudit: Itaudit, tmp_path: Path) -> None:
+    """A worker that fails at once, on a model that is none, shows how jobs are told of."""
+    (tmp_path / "d.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "no-model").mkdir()
+    (tmp_path / "recipe.toml").write_text(
+        "name = 'broken'\n[base]\nmodel = './no-model'\n[data]\npath = 'd.jsonl'\n[prompts]\npath = 'd.jsonl'\n"
+        "[models.lft]\nmethod = 'lft'\n"
+    )
+    started = document(itaudit("run", "recipe.toml", "--detach", "--json"))
+    deadline = time.monotonic() + 60
+    while Run(Path(started["run"])).job() in ("queued", "running", "new"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (listed,) = document(itaudit("ls", "--json"))
+    assert listed["job"] == "failed" and "not a model directory" in listed["error"]
+    assert "not a model directory" in itaudit("logs", started["run"]).stdout
+    followed = itaudit("resume", "broken", "--no-open")
+    assert followed.returncode == 1
+    assert "not a model directory" in followed.stderr and "Traceback" not in followed.stderr
