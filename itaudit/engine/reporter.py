@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from itaudit.runs.run import Run
-from itaudit.runs.state import RunState, replay
+from itaudit.runs.state import RunState, StageState, replay
 from itaudit.runs.status import HEARTBEAT_SECONDS, Status
 
 PROGRESS_SECONDS = 0.3
@@ -89,6 +89,11 @@ class Reporter:
         if now - self._last_progress >= PROGRESS_SECONDS:
             self._last_progress = now
             self._event("stage_progress", stage=stage, model=model, done=done)
+
+    def told_done(self, stage: str, model: str) -> bool:
+        """Whether the events say that a stage is done."""
+        found = self._state.stages.get(StageState(stage, model).key)
+        return found is not None and found.state == "done"
 
     def stage_done(self, stage: str, model: str, **facts: Any) -> None:
         self._event("stage_done", stage=stage, model=model, **facts)

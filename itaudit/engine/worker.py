@@ -50,6 +50,15 @@ def plan(recipe: Recipe) -> list[tuple[str, str]]:
     return stages
 
 
+def finished(run: Run, stage: str, model: str) -> bool:
+    """Whether the files of a stage are whole."""
+    if stage == "prepare":
+        return run.dataset_path.exists() and run.prompts_path.exists()
+    if stage == "tune":
+        return run.model_dir(model).is_dir()
+    return run.table({"generate": "responses", "score": "scores", "trace": "traces"}[stage], model).closed
+
+
 class Worker:
     """Carries out the plan of one run on one device."""
 
@@ -64,7 +73,12 @@ class Worker:
 
     def work(self) -> None:
         """All stages that are not done yet."""
-        self.reporter.started(devices.device_name(self.device), plan(self.recipe))
+        stages = plan(self.recipe)
+        self.reporter.started(devices.device_name(self.device), stages)
+        # A worker that was killed between a stage's last file and its event left the telling to us.
+        for stage, model in stages:
+            if finished(self.run, stage, model) and not self.reporter.told_done(stage, model):
+                self.reporter.stage_done(stage, model)
         self.reporter.watch_memory(lambda: devices.memory_in_use(self.device))
         prepare_run(self.run, self.reporter)
         self.reporter.check()

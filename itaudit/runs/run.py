@@ -110,7 +110,6 @@ class Run:
         self.prompts_path = self.path / "prompts.arrow"
         self.vocabulary_path = self.path / "vocabulary.arrow"
         self.base_path = self.path / "base.json"
-        self.trace_index_path = self.path / "trace_index.json"
         if not self.recipe_path.is_file():
             raise UserError(f"{path}: not a run (it has no recipe.toml); `itaudit ls` lists the runs there are")
 

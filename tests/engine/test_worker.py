@@ -213,7 +213,17 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_tables(make_run: MakeRun
     worker = start(run)
     assert worker.wait(timeout=120) == 0, run.log_path.read_text()
     assert run.job() == "done"
+    assert {stage.state for stage in run.state().stages.values()} == {"done"}
     assert tables(run) == tables(undisturbed)
+
+
+def test_a_stage_whose_last_word_was_lost_reads_as_done(make_run: MakeRun) -> None:
+    run = make_run(models={"sft": {"method": "sft", "batch_size": 4, "epochs": 1.0}})
+    assert work_on(run) == 0
+    kept = [line for line in run.events_path.read_bytes().splitlines(True) if b'"stage_done"' not in line]
+    run.events_path.write_bytes(b"".join(kept))
+    assert work_on(run) == 0
+    assert {stage.state for stage in run.state().stages.values()} == {"done"}
 
 
 def test_tuning_resumes_from_its_checkpoint_to_the_same_weights(make_run: MakeRun) -> None:
