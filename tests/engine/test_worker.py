@@ -17,6 +17,7 @@ from itaudit.engine.tune import last_checkpoint
 from itaudit.engine.worker import plan, work_on
 from itaudit.runs import jobs
 from itaudit.runs.run import Run
+from itaudit.runs.tables import GrowingTable
 from itaudit.summary import show_document, tokens_document
 from tests.engine.conftest import PROMPTS
 
@@ -119,6 +120,26 @@ def test_imported_responses_are_scored_with_and_without_their_model(
     assert models["alone"]["kl_mean"] is None and models["known"]["kl_mean"] > 0
     assert models["alone"]["responses"] == 2
     assert any("3 of 5 prompts have no response" in note for note in run.state().notes)
+
+
+def test_importing_again_after_a_kill_imports_nothing_twice(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responses = tmp_path / "responses.jsonl"
+    responses.write_text('{"id": "a", "response": "A lens maker"}')
+    run = make_run(models={"theirs": {"method": "imported", "responses": str(responses)}})
+
+    def killed(table: GrowingTable) -> None:
+        if table.parts.match("responses/theirs"):
+            raise KeyboardInterrupt
+        close(table)
+
+    close = GrowingTable.close
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(GrowingTable, "close", killed)
+        work_on(run)
+    assert work_on(run) == 0
+    assert run.table("responses", "theirs").read()["prompt_id"].to_pylist() == ["a"]
 
 
 def test_responses_that_answer_no_prompt_are_an_error(make_run: MakeRun, tmp_path: Path) -> None:
