@@ -94,7 +94,7 @@ class Tuning(Section):
     checkpoint_steps: Count = 0
     """Optimiser steps between checkpoints; 0 is one per epoch."""
     processes: Positive = 1
-    """Processes on this machine, through accelerate; more than 1 wants as many GPUs."""
+    """Processes on this machine; more than 1 wants as many GPUs."""
 
 
 class Lft(Tuning):

@@ -188,6 +188,12 @@ def pad_id(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
 
+def max_positions(model: Any) -> int | None:
+    """How many tokens a model can read; None where its positions are relative and have no end."""
+    found = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(found) if found and found > 0 else None
+
+
 @contextmanager
 def tuned_beside(
     base: LoadedModel, files: ModelFiles, *, dtype: torch.dtype, code: bool = False

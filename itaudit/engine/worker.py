@@ -3,6 +3,7 @@
 `python -m itaudit.engine.worker RUN_DIR`. Exit code 0 done, 1 failed, 3 cancelled.
 """
 
+import shutil
 import sys
 import time
 import traceback
@@ -130,6 +131,8 @@ class Worker:
 
     def _tune(self, label: str, settings: Lft | Sft, files: ModelFiles) -> None:
         if self.run.model_dir(label).is_dir():
+            # A worker that was killed between the two left optimiser states, which are larger than the model.
+            shutil.rmtree(self.run.path / "checkpoints" / label, ignore_errors=True)
             return
         self._release_base()
         if settings.processes > 1:

@@ -315,6 +315,20 @@ def test_several_processes_tune_one_model(make_run: MakeRun) -> None:
     assert show_document(run)["models"]["sft"]["kl_mean"] > 0
 
 
+@pytest.mark.slow
+def test_several_processes_stop_together_and_save(make_run: MakeRun) -> None:
+    settings = {"method": "sft", "batch_size": 4, "micro_batch_size": 2, "processes": 2, "epochs": 400.0}
+    run = make_run(models={"sft": {**settings, "max_length": 24}})
+    worker = start(run)
+    wait_for(run, lambda: bool(run.state().losses.get("sft")), worker)
+    jobs.cancel(run)
+    assert worker.wait(timeout=60) == 3, run.log_path.read_text()
+    assert run.job() == "cancelled"
+    assert last_checkpoint(run.path / "checkpoints" / "sft") is not None
+    # Every process reads the dataset, and one speaks of it.
+    assert sum("were longer than" in note for note in run.state().notes) == 1
+
+
 def test_batches_do_not_depend_on_what_is_done(make_run: MakeRun, tokenizer: Any) -> None:
     from itaudit.engine.context import ContextBuilder
     from itaudit.engine.prepare import prepare_run
