@@ -144,8 +144,8 @@ def _only_token_ids(own: transformers.GenerationConfig | None) -> transformers.G
 
 def load_weights(files: ModelFiles, *, dtype: torch.dtype, code: bool = False) -> Any:
     """The bare transformers model of a directory, on the CPU; raises UserError where it can't be loaded."""
+    config = load_config(files, code=code)
     try:
-        config = transformers.AutoConfig.from_pretrained(files.path, trust_remote_code=code)
         auto = (
             transformers.AutoModelForSeq2SeqLM
             if getattr(config, "is_encoder_decoder", False)
@@ -163,6 +163,14 @@ def load_weights(files: ModelFiles, *, dtype: torch.dtype, code: bool = False) -
             "download or save the model again"
         )
     return model
+
+
+def load_config(files: ModelFiles, *, code: bool = False) -> Any:
+    """The transformers configuration of a directory; raises UserError where it can't be read."""
+    try:
+        return transformers.AutoConfig.from_pretrained(files.path, trust_remote_code=code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"{files.path}: can't load the model: {_first_line(error)}") from None
 
 
 def load_tokenizer(files: ModelFiles, *, code: bool = False) -> Any:
