@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import transformers
 
 from itaudit.engine.generate import batches_by_length, build_queries
+from itaudit.engine.prepare import prepare_run
+from itaudit.engine.reporter import Reporter
 from itaudit.engine.tune import last_checkpoint
 from itaudit.engine.worker import plan, work_on
 from itaudit.runs import jobs
 from itaudit.runs.run import Run
 from itaudit.runs.tables import GrowingTable
 from itaudit.summary import show_document, tokens_document
-from tests.engine.conftest import PROMPTS
+from tests.engine.conftest import INSTANCES, PROMPTS
 
 MakeRun = Callable[..., Run]
 
@@ -173,6 +176,16 @@ def test_other_vocabularies_end_the_run_with_the_reason(
     assert work_on(run) == 1
     assert "372 and 416 tokens" in run.state().error
     assert run.job() == "failed"
+
+
+@pytest.mark.parametrize("split", ["", "test"])
+def test_a_saved_dataset_of_one_split_needs_no_name_for_it(make_run: MakeRun, tmp_path: Path, split: str) -> None:
+    rows = datasets.Dataset.from_list(INSTANCES, split=split or None)
+    rows.save_to_disk(str(tmp_path / "saved"))
+    run = make_run(data={"path": str(tmp_path / "saved")})
+    with Reporter(run) as reporter:
+        prepare_run(run, reporter)
+    assert len(run.dataset) == len(INSTANCES)
 
 
 def test_truncation_is_told(make_run: MakeRun) -> None:
@@ -331,8 +344,6 @@ def test_several_processes_stop_together_and_save(make_run: MakeRun) -> None:
 
 def test_batches_do_not_depend_on_what_is_done(make_run: MakeRun, tokenizer: Any) -> None:
     from itaudit.engine.context import ContextBuilder
-    from itaudit.engine.prepare import prepare_run
-    from itaudit.engine.reporter import Reporter
 
     run = make_run()
     with Reporter(run) as reporter:
