@@ -322,6 +322,10 @@ def main() -> None:
         # The reader of a pipe went away; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # Full disks, and folders that may not be written to.
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(visible_line(f"{place}{error.strerror or error}"), 1)
 
 
 def _fail(message: str, code: int) -> None:

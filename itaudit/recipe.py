@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A table of a recipe: unknown keys and silently converted types are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Base(Section):
@@ -41,8 +41,8 @@ class Rows(Section):
     """File, folder, saved `datasets` directory or hub name."""
     format: str = "auto"
     """A dataset format, or `auto` to detect it by content."""
-    split: str = "train"
-    """Split of a hub dataset or a saved dataset directory."""
+    split: str = ""
+    """Split of a hub dataset or a saved dataset directory; empty is the only one, or `train`."""
     turn: int = -1
     """Which assistant answer is audited: 0 is the first, -1 the last."""
     skip: Count = 0
@@ -94,7 +94,7 @@ class Tuning(Section):
     checkpoint_steps: Count = 0
     """Optimiser steps between checkpoints; 0 is one per epoch."""
     processes: Positive = 1
-    """Processes on this machine, through accelerate; more than 1 wants as many GPUs."""
+    """Processes on this machine; more than 1 wants as many GPUs."""
 
 
 class Lft(Tuning):

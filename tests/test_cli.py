@@ -175,3 +175,10 @@ def test_a_job_runs_detached_is_followed_and_shown(itaudit: Itaudit, tmp_path: P
     followed = itaudit("resume", "broken", "--no-open")
     assert followed.returncode == 1
     assert "not a model directory" in followed.stderr and "Traceback" not in followed.stderr
+
+
+def test_what_the_system_refuses_is_one_line(itaudit: Itaudit, tmp_path: Path) -> None:
+    refused = make_run(tmp_path)
+    refused.log_path.unlink(missing_ok=True)
+    refused.log_path.mkdir()
+    assert "worker.log: Is a directory" in one_line_error(itaudit("resume", refused.path, "--detach"), 1)

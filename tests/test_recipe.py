@@ -75,6 +75,7 @@ def test_a_model_can_be_added_by_override(folder: Path) -> None:
         ("[models.sft]\nepochs = 1.0", "models.sft.method: required"),
         ('[models.sft]\nmethod = "sft"\nrank = 8', "models.sft.rank: no such key"),
         ('[models.sft]\nmethod = "sft"\nbatch_size = 6', "models.sft.batch_size: 6 is no multiple"),
+        ('[models.sft]\nmethod = "sft"\nepochs = inf', "models.sft.epochs: Input should be a finite number"),
         ('[models.base]\nmethod = "sft"', "'base' can't be a label"),
         ('[models."A b"]\nmethod = "sft"', "'A b' can't be a label"),
         ('[models.x]\nmethod = "imported"', "models.x.responses: required, and missing"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +67,7 @@ class ContextBuilder:
         if template == "chat" and not tokenizer.chat_template:
             raise UserError("context.template: the tokenizer has no chat template; use alpaca, plain or a Jinja file")
         self.template = template
+        self._joins = kind == "causal" and self._following("x") != self._alone("x")
         if template == "chat":
             self._jinja = None
         else:
@@ -92,13 +94,44 @@ class ContextBuilder:
             raise UserError(f"context.template: {self.template}: {error}") from None
 
     def ids(self, text: str, *, first: bool = True) -> list[int]:
-        """Token ids of context text. A chat template writes its own BOS; for others the tokenizer adds it."""
-        special = first and self.template != "chat"
-        return list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
+        """Token ids of context text. Where the template writes no BOS of its own, the tokenizer adds it."""
+        if not first:
+            return self._following(text) if self._joins else self._alone(text)
+        bos = self.tokenizer.bos_token
+        if self.template == "chat" or (bos and text.startswith(bos)):
+            return self._alone(text)
+        ids = list(self.tokenizer(text, add_special_tokens=True)["input_ids"])
+        # A tokenizer that closes every text with EOS would have a causal model answer after the end.
+        ended = self.kind == "causal" and len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id
+        return ids[:-1] if ended and not text.endswith(self.tokenizer.eos_token) else ids
 
     def response_ids(self, response: str) -> list[int]:
-        """Token ids of a response, without EOS."""
-        return list(self.tokenizer(response, add_special_tokens=False)["input_ids"])
+        """Token ids of a response as a model emits them after its context, without EOS."""
+        return self._following(response) if self._joins and not self._spaced else self._alone(response)
+
+    @cached_property
+    def _spaced(self) -> bool:
+        """Whether the chat template writes a space before an answer, as that of Llama-2 does."""
+        if self.template != "chat":
+            return False
+        asked = [{"role": "user", "content": "a"}]
+        answered = [*asked, {"role": "assistant", "content": "b"}]
+        try:
+            whole = str(self.tokenizer.apply_chat_template(answered, tokenize=False))
+        except (jinja2.TemplateError, TypeError):
+            return False
+        context = self.text(asked)
+        return whole.startswith(context) and whole[len(context) :].startswith(" b")
+
+    def _alone(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _following(self, text: str) -> list[int]:
+        """Token ids of text that stands behind other text: SentencePiece tokenizers put a space before a text that
+        they read alone, and models answer without it."""
+        line = self._alone("\n")
+        both = self._alone(f"\n{text}")
+        return both[len(line) :] if both[: len(line)] == line else self._alone(text)
 
     def example(self, instance: Instance, *, max_length: int) -> Example:
         """An instance with loss on every assistant turn and the EOS after it, cut off at `max_length` tokens.

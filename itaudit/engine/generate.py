@@ -9,9 +9,10 @@ import torch
 import transformers
 
 from itaudit.engine.context import ContextBuilder
-from itaudit.engine.models import LoadedModel
+from itaudit.engine.models import LoadedModel, max_positions
 from itaudit.engine.offsets import token_offsets
 from itaudit.engine.reporter import Reporter
+from itaudit.errors import UserError
 from itaudit.recipe import Generate
 from itaudit.runs.run import Prompt
 from itaudit.runs.tables import GrowingTable
@@ -58,6 +59,7 @@ def generate_responses(
     """Fills the responses table of a model, batch by batch; prompts that are in it stay as they are."""
     if table.closed:
         return
+    _check_positions(loaded, queries, settings)
     done = table.prompt_ids()
     reporter.stage_started("generate", label, total=len(queries), unit="responses", done=len(done))
     for batch in batches_by_length(queries, settings.batch_size):
@@ -70,6 +72,20 @@ def generate_responses(
         reporter.progress("generate", label, len(done))
     table.close()
     reporter.stage_done("generate", label, **_finish_counts(table))
+
+
+def _check_positions(loaded: LoadedModel, queries: Sequence[Query], settings: Generate) -> None:
+    """Raises UserError for a prompt whose answer would run over the model's last position."""
+    positions = max_positions(loaded.model)
+    longest = max(queries, key=lambda query: len(query.context_ids))
+    length = len(longest.context_ids)
+    # An encoder-decoder model reads and writes in two places.
+    needed = length + settings.max_new_tokens if loaded.kind == "causal" else max(length, settings.max_new_tokens)
+    if positions is not None and needed > positions:
+        raise UserError(
+            f"{loaded.files.name} reads {positions} tokens at most: prompt {longest.prompt_id!r} has {length}, and "
+            f"generate.max_new_tokens is {settings.max_new_tokens}; lower that, or leave the prompt out"
+        )
 
 
 def _generate_batch(loaded: LoadedModel, batch: Sequence[Query], settings: Generate, seed: int) -> list[dict[str, Any]]:

@@ -27,9 +27,11 @@ def import_responses(
     table = run.table("responses", label)
     if table.closed:
         return
+    done = table.prompt_ids()
     reporter.stage_started("generate", label, total=len(queries), unit="responses")
     by_id, by_prompt = read_responses(path)
-    builder = ContextBuilder(base.tokenizer, base.kind)
+    context = run.recipe.context
+    builder = ContextBuilder(base.tokenizer, base.kind, template=context.template, system=context.system)
     rows: list[dict[str, Any]] = []
     changed: list[str] = []
     for query, prompt in zip(queries, run.prompts(), strict=True):
@@ -59,7 +61,8 @@ def import_responses(
         )
     if missing := len(queries) - len(rows) - len(changed):
         reporter.note(f"{label}: {missing} of {len(queries)} prompts have no response in {path}")
-    table.append(rows)
+    # A worker that was killed before it could close the table left all of its rows there.
+    table.append([row for row in rows if row["prompt_id"] not in done])
     table.close()
     reporter.stage_done("generate", label, imported=len(rows))
 

@@ -13,6 +13,8 @@ import torch
 import transformers
 from huggingface_hub import errors as hub_errors
 from huggingface_hub import snapshot_download
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, ModulesToSaveWrapper
+from safetensors import safe_open
 from torch import nn
 
 from itaudit.engine.embedded import NAME, converted_gguf, embedded_model_dir
@@ -22,6 +24,8 @@ transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
+# Some repositories hold a second copy of their weights for other software, which would double the download.
+_HUB_COPIES = ["consolidated*", "*/*.safetensors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ def find_model(name: str, *, revision: str = "main", code: bool = False) -> Mode
         return ModelFiles(path.name, path.resolve())
     patterns = [*_HUB_FILES, "*.py"] if code else _HUB_FILES
     try:
-        directory = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        directory = Path(
+            snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=_HUB_COPIES)
+        )
     except hub_errors.HFValidationError:
         raise UserError(f"{name}: neither a directory here nor a hub name (owner/name)") from None
     except hub_errors.RepositoryNotFoundError:
@@ -93,7 +99,8 @@ def _check_directory(path: Path) -> None:
         orjson.loads((path / config).read_bytes())
     except (orjson.JSONDecodeError, OSError) as error:
         raise UserError(f"{path / config}: can't be read as JSON: {error}") from None
-    if not any(path.glob("*.safetensors")):
+    weights = SAFETENSORS_WEIGHTS_NAME if config == "adapter_config.json" else "*.safetensors"
+    if not any(path.glob(weights)):
         raise UserError(f"{path}: holds no .safetensors weights; other formats can run code, and are not loaded")
 
 
@@ -112,7 +119,7 @@ def load_model(
     if dtype != torch.float32 and isinstance(head, nn.Linear):
         model.set_output_embeddings(Float32Linear.over(head))
     tokenizer = load_tokenizer(files, code=code)
-    return LoadedModel(
+    loaded = LoadedModel(
         files=files,
         model=model,
         tokenizer=tokenizer,
@@ -121,19 +128,48 @@ def load_model(
         eos_ids=eos_ids(model, tokenizer),
         pad_id=pad_id(tokenizer),
     )
+    model.generation_config = _only_token_ids(model.generation_config)
+    return loaded
+
+
+def _only_token_ids(own: transformers.GenerationConfig | None) -> transformers.GenerationConfig:
+    """A model's generation settings without those that change what it says.
+
+    `generate` fills what a caller leaves open from the model's settings, so that a `generation_config.json` that
+    suppresses or forces tokens would make every model answer by rules of its own.
+    """
+    names = ("bos_token_id", "decoder_start_token_id") if own else ()
+    return transformers.GenerationConfig(**{name: getattr(own, name) for name in names})
 
 
 def load_weights(files: ModelFiles, *, dtype: torch.dtype, code: bool = False) -> Any:
     """The bare transformers model of a directory, on the CPU; raises UserError where it can't be loaded."""
+    config = load_config(files, code=code)
     try:
-        config = transformers.AutoConfig.from_pretrained(files.path, trust_remote_code=code)
         auto = (
             transformers.AutoModelForSeq2SeqLM
             if getattr(config, "is_encoder_decoder", False)
             else transformers.AutoModelForCausalLM
         )
-        return auto.from_pretrained(files.path, dtype=dtype, use_safetensors=True, trust_remote_code=code)
+        model, told = auto.from_pretrained(
+            files.path, dtype=dtype, use_safetensors=True, trust_remote_code=code, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise UserError(f"{files.path}: can't load the model: {_first_line(error)}") from None
+    if missing := sorted(told["missing_keys"]):
+        # They would be random numbers, and everything that is measured with them too.
+        raise UserError(
+            f"{files.path}: the weights lack {len(missing)} tensors of a {type(model).__name__}, first {missing[0]}; "
+            "download or save the model again"
+        )
+    return model
+
+
+def load_config(files: ModelFiles, *, code: bool = False) -> Any:
+    """The transformers configuration of a directory; raises UserError where it can't be read."""
+    try:
+        return transformers.AutoConfig.from_pretrained(files.path, trust_remote_code=code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise UserError(f"{files.path}: can't load the model: {_first_line(error)}") from None
 
 
@@ -160,6 +196,12 @@ def pad_id(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
 
+def max_positions(model: Any) -> int | None:
+    """How many tokens a model can read; None where its positions are relative and have no end."""
+    found = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(found) if found and found > 0 else None
+
+
 @contextmanager
 def tuned_beside(
     base: LoadedModel, files: ModelFiles, *, dtype: torch.dtype, code: bool = False
@@ -173,8 +215,11 @@ def tuned_beside(
         check_same_vocabulary(base, tuned)
         yield tuned
         return
+    _check_adapter(base, files)
     try:
-        wrapped = peft.PeftModel.from_pretrained(base.model, files.path, is_trainable=False)
+        wrapped = peft.PeftModel.from_pretrained(
+            base.model, files.path, is_trainable=False, torch_device=str(base.device)
+        )
     except (ValueError, RuntimeError, OSError, KeyError) as error:
         raise UserError(
             f"{files.path}: the adapter does not fit the base model {base.files.name}: {_first_line(error)}"
@@ -191,7 +236,39 @@ def tuned_beside(
             pad_id=base.pad_id,
         )
     finally:
+        # Unloading keeps an adapter's own copies of whole modules; the base gets its own modules back.
+        for module in wrapped.modules():
+            if isinstance(module, ModulesToSaveWrapper):
+                for adapter in module.modules_to_save:
+                    module.modules_to_save[adapter] = module.original_module
         wrapped.unload()
+
+
+def _check_adapter(base: LoadedModel, files: ModelFiles) -> None:
+    """Raises UserError for an adapter that can't be switched off, so that it would change the base model too."""
+    try:
+        config = peft.PeftConfig.from_pretrained(files.path)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise UserError(f"{files.path / 'adapter_config.json'}: not an adapter's: {_first_line(error)}") from None
+    if config.is_prompt_learning:
+        raise UserError(
+            f"{files.path}: {config.peft_type.value} adds positions to what a model reads, so that positions can't be "
+            "compared; give a LoRA adapter or a whole model"
+        )
+    own = [f".{module}." for module in getattr(config, "modules_to_save", None) or ()]
+    weights = dict(base.model.named_parameters(remove_duplicate=False))
+    with safe_open(files.path / SAFETENSORS_WEIGHTS_NAME, framework="pt") as tensors:
+        for key in tensors.keys():  # noqa: SIM118  # no dictionary: it has no other way to list its keys
+            name = key.removeprefix("base_model.model.").replace(".base_layer.", ".")
+            if name not in weights or any(module in f".{name}" for module in own):
+                continue
+            # Embeddings are often saved along, unchanged; they harm nothing.
+            weight = weights[name].detach().cpu()
+            if not torch.equal(tensors.get_tensor(key).to(weight.dtype), weight):
+                raise UserError(
+                    f"{files.path}: the adapter replaces {name} of the base model, which switching it off does not "
+                    "undo; merge it into its base and give the merged model"
+                )
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def prepare_run(run: Run, reporter: Reporter) -> None:
 
 def read_rows(rows: Rows, key: str, reporter: Reporter) -> Dataset:
     """The instances that a recipe's table asks for; raises UserError where there are none."""
-    dataset = load(rows.path, format=rows.format, split=rows.split, turn=rows.turn)
+    dataset = load(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
     if dataset.rejected:
         first = dataset.rejected[0]
         reporter.note(

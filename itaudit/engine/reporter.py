@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -33,7 +34,6 @@ class Reporter:
         self._log = run.event_log()
         self._state = RunState()
         self._read_to = 0
-        self._pid_started = psutil.Process().create_time()
         self._started = time.time()
         self._cancel = threading.Event()
         self._stop = threading.Event()
@@ -44,6 +44,8 @@ class Reporter:
 
     def __enter__(self) -> "Reporter":
         signal.signal(signal.SIGTERM, self._asked_to_stop)
+        # Whoever started us held it back until now, so that a stop while libraries load is not a death.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if self._owner:
             self._write_status()
             self._heart.start()
@@ -123,7 +125,8 @@ class Reporter:
             # A worker that has said nothing yet is about to; "new" would read as nobody at work.
             state="queued" if state.job == "new" else state.job,
             pid=os.getpid(),
-            pid_started=self._pid_started,
+            # Told anew each time: it moves when the clock is set, for those who ask the system as well.
+            pid_started=psutil.Process().create_time(),
             host=socket.gethostname(),
             started=self._started,
             heartbeat=time.time(),
@@ -138,11 +141,13 @@ class Reporter:
         beats = 0
         while not self._stop.wait(HEARTBEAT_SECONDS):
             beats += 1
-            if self._memory is not None and beats % 2:
-                used, total = self._memory()
-                self._event("memory", used=used, total=total)
-            else:
-                self._write_status()
+            # A full disk, or a device that does not answer, may pass; a heart that stopped would not start again.
+            with suppress(OSError, RuntimeError, psutil.Error):
+                if self._memory is not None and beats % 2:
+                    used, total = self._memory()
+                    self._event("memory", used=used, total=total)
+                else:
+                    self._write_status()
 
     def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._cancel.set()

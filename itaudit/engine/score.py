@@ -6,17 +6,20 @@ nats, both ways. Rank 0 is the base model's most likely token; of tokens with eq
 ranks first, which is the one that greedy decoding takes.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import peft
 import torch
 
 from itaudit.analysis.shift import Thresholds, class_codes
 from itaudit.engine.models import LoadedModel, reading_as_base
 from itaudit.engine.offsets import token_offsets
 from itaudit.engine.reporter import Reporter
+from itaudit.errors import UserError
 from itaudit.recipe import Score
 from itaudit.runs.tables import GrowingTable
 
@@ -45,12 +48,21 @@ def response_logits(model: Any, loaded: LoadedModel, batch: Sequence[ScoredSeque
     # Only positions that predict some response token go through the output layer.
     first = min(len(sequence.context_ids) for sequence in batch) - 1
     last = max(len(row) for row in rows) - 1
-    keep = torch.arange(first, last, device=loaded.device)
-    logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=keep, use_cache=False).logits
+    if "logits_to_keep" in inspect.signature(_forward(model)).parameters:
+        keep = torch.arange(first, last, device=loaded.device)
+        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=keep, use_cache=False).logits
+    else:
+        # A few architectures know no such choice, and would pass over it.
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, first:last]
     return [
         logits[row, len(s.context_ids) - 1 - first : len(s.context_ids) - 1 - first + len(s.ids)]
         for row, s in enumerate(batch)
     ]
+
+
+def _forward(model: Any) -> Any:
+    """The method that computes logits, also of a model that an adapter wraps, which takes any argument."""
+    return (model.get_base_model() if isinstance(model, peft.PeftModel) else model).forward
 
 
 def _decoder_logits(model: Any, loaded: LoadedModel, batch: Sequence[ScoredSequence]) -> list[torch.Tensor]:
@@ -107,7 +119,7 @@ def _compare_chunk(
 ) -> dict[str, torch.Tensor]:
     column = emitted.unsqueeze(1)
     base_logprobs = base.float().log_softmax(-1)
-    own = base_logprobs.gather(1, column)
+    own = _of_numbers("base", base_logprobs.gather(1, column))
     # Ranks come from the logits: two logits that differ can round to one log-probability.
     base_float = base.float()
     own_logit = base_float.gather(1, column)
@@ -122,7 +134,7 @@ def _compare_chunk(
         return result
     tuned_logprobs = tuned.float().log_softmax(-1)
     result |= {
-        "logprob_tuned": tuned_logprobs.gather(1, column).squeeze(1),
+        "logprob_tuned": _of_numbers("tuned", tuned_logprobs.gather(1, column)).squeeze(1),
         "kl": kl_divergence(tuned_logprobs, base_logprobs),
         "kl_reverse": kl_divergence(base_logprobs, tuned_logprobs),
         **_top("tuned", tuned_logprobs, settings.k),
@@ -130,6 +142,16 @@ def _compare_chunk(
     if settings.aligntds:
         result["kl_aligntds"] = aligntds_kl(base_logprobs, tuned_logprobs)
     return result
+
+
+def _of_numbers(model: str, logprobs: torch.Tensor) -> torch.Tensor:
+    # No comparison with NaN holds: every position would get rank 0 and read as unshifted.
+    if logprobs.isnan().any():
+        raise UserError(
+            f"the {model} model's logits are not numbers (NaN): its weights are broken, its tuning diverged (lower "
+            'learning_rate), or they overflow (set base.dtype = "float32")'
+        )
+    return logprobs
 
 
 def _top(model: str, logprobs: torch.Tensor, k: int) -> dict[str, torch.Tensor]:
@@ -140,10 +162,10 @@ def _top(model: str, logprobs: torch.Tensor, k: int) -> dict[str, torch.Tensor]:
 def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """KL(p‖q) in nats of each row of log-probabilities `[T, V]`, over the full vocabulary.
 
-    Tokens that p rules out add nothing, even where q rules them out too.
+    Tokens that p rules out, or whose probability is too small for a float, add nothing, even where q rules them out.
     """
-    terms = p.exp() * (p - q)
-    return torch.where(p == -torch.inf, 0.0, terms).sum(-1).clamp_min(0.0)
+    probabilities = p.exp()
+    return torch.where(probabilities == 0, 0.0, probabilities * (p - q)).sum(-1).clamp_min(0.0)
 
 
 def aligntds_kl(base: torch.Tensor, tuned: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The tune stage: LoRA or full-parameter tuning of the base model, by TRL's trainer (transformers' for T5).
 
-Run as `python -m itaudit.engine.tune RUN_DIR LABEL` under `accelerate launch` where a recipe asks for several
+Run as `python -m itaudit.engine.tune RUN_DIR LABEL` under torch's launcher where a recipe asks for several
 processes; the worker calls `tune_model` itself for one.
 """
 
@@ -23,9 +23,17 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from itaudit.data.dataset import Dataset
 from itaudit.engine.context import ContextBuilder, Example, has_loss
-from itaudit.engine.device import choose_device
-from itaudit.engine.models import ModelFiles, find_model, load_tokenizer, load_weights, pad_id, save_directory
-from itaudit.engine.reporter import Reporter
+from itaudit.engine.device import choose_device, choose_dtype
+from itaudit.engine.models import (
+    ModelFiles,
+    find_model,
+    load_tokenizer,
+    load_weights,
+    max_positions,
+    pad_id,
+    save_directory,
+)
+from itaudit.engine.reporter import Cancelled, Reporter
 from itaudit.errors import UserError
 from itaudit.recipe import Lft, Sft
 from itaudit.runs.run import Run
@@ -39,39 +47,49 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
     recipe, settings = run.recipe, run.recipe.tuned_here()[label]
     device = choose_device(recipe.device)
     model, tokenizer = _load_for_tuning(run, base, settings, device)
-    examples = build_examples(run.dataset, _context_builder(run, tokenizer, model), settings.max_length)
+    # No model reads beyond its last position: some would fail there, others answer nonsense.
+    max_length = min(settings.max_length, max_positions(model) or settings.max_length)
+    examples = build_examples(run.dataset, _context_builder(run, tokenizer, model), max_length)
     kept = [example for example in examples if has_loss(example)]
     truncated, dropped = sum(example.truncated for example in examples), len(examples) - len(kept)
     if not kept:
-        raise UserError(f"models.{label}: no instance has anything to learn within max_length = {settings.max_length}")
-    if truncated:
-        reporter.note(
-            f"{label}: {truncated} of {len(examples)} instances were longer than {settings.max_length} tokens and "
-            f"lost their end; {dropped} of them lost all of their response and were left out"
-        )
+        raise UserError(f"models.{label}: no instance has anything to learn within max_length = {max_length}")
     checkpoints = run.path / "checkpoints" / label
-    trainer = _trainer(model, tokenizer, kept, settings, _arguments(run, settings, device, checkpoints, len(kept)))
+    trainer = _trainer(model, tokenizer, kept, settings, device, _arguments(run, settings, device, checkpoints))
+    # Packing has made fewer rows out of the instances.
+    steps = _optimiser_steps(len(trainer.train_dataset), settings)
+    trainer.args.save_steps = settings.checkpoint_steps or max(1, math.ceil(steps / math.ceil(settings.epochs)))
     checkpoint = last_checkpoint(checkpoints)
     done = _steps_of(checkpoint)
-    steps = _optimiser_steps(len(kept), settings)
     # Losses are events; printing them too would bury what the log is for.
     trainer.remove_callback(transformers.PrinterCallback)
-    trainer.add_callback(_Progress(label, reporter, kept, speaks=trainer.is_world_process_zero()))
+    tokens = sum(len(example.ids) for example in kept)
+    trainer.add_callback(
+        _Progress(label, reporter, tokens / len(trainer.train_dataset), speaks=trainer.is_world_process_zero())
+    )
     if trainer.is_world_process_zero():
+        _remove_torn(checkpoints)
+        if truncated:
+            reporter.note(
+                f"{label}: {truncated} of {len(examples)} instances were longer than {max_length} tokens and "
+                f"lost their end; {dropped} of them lost all of their response and were left out"
+            )
         reporter.stage_started("tune", label, total=steps, unit="steps", done=done)
+    reporter.check()
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.wait_for_everyone()
-    reporter.check()
+    if trainer.state.global_step < trainer.state.max_steps:
+        raise Cancelled
     if trainer.is_world_process_zero():
-        _save(trainer, tokenizer, target, device)
+        _save(trainer, tokenizer, target, choose_dtype(recipe.base.dtype, device))
         shutil.rmtree(checkpoints, ignore_errors=True)
         reporter.stage_done(
             "tune",
             label,
             seconds=time.monotonic() - started,
             instances=len(kept),
-            tokens=sum(len(example.ids) for example in kept),
+            tokens=tokens,
             truncated=truncated,
             dropped=dropped,
             trainable=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
@@ -79,14 +97,11 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
 
 
 def tune_in_processes(run: Run, label: str, settings: Lft | Sft, reporter: Reporter) -> None:
-    """Tunes on several processes of this machine, through accelerate."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(settings.processes)]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    if choose_device(run.recipe.device).type == "cpu":
-        command.append("--cpu")
-    else:
-        command.append("--multi_gpu")
-    with subprocess.Popen([*command, "--module", "itaudit.engine.tune", str(run.path), label]) as process:
+    """Tunes on several processes of this machine, each on a GPU of its own where there are GPUs."""
+    # What `accelerate launch` starts for several GPUs; it would start one process alone where the device is a CPU.
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    command += [str(settings.processes), "--module", "itaudit.engine.tune", str(run.path), label]
+    with subprocess.Popen(command) as process:
         told = False
         while process.poll() is None:
             time.sleep(0.2)
@@ -104,15 +119,24 @@ def build_examples(dataset: Dataset, builder: ContextBuilder, max_length: int) -
 
 
 def last_checkpoint(directory: Path) -> Path | None:
-    """The newest checkpoint that was written to its end: the trainer's state is the last file of each."""
-    complete = []
+    """The newest checkpoint that was written to its end."""
+    return max(filter(_complete, directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*")), key=_steps_of, default=None)
+
+
+def _complete(checkpoint: Path) -> bool:
+    # The trainer's state is the last file that it writes.
+    try:
+        orjson.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return False
+    return True
+
+
+def _remove_torn(directory: Path) -> None:
+    """Removes checkpoints that a kill cut off: the trainer would keep the highest step, and delete a whole one."""
     for path in directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        try:
-            orjson.loads((path / "trainer_state.json").read_bytes())
-        except (OSError, orjson.JSONDecodeError):
-            continue
-        complete.append(path)
-    return max(complete, key=_steps_of, default=None)
+        if not _complete(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _steps_of(checkpoint: Path | None) -> int:
@@ -160,11 +184,7 @@ def _context_builder(run: Run, tokenizer: Any, model: Any) -> ContextBuilder:
     return ContextBuilder(tokenizer, kind, template=context.template, system=context.system)
 
 
-def _arguments(
-    run: Run, settings: Lft | Sft, device: torch.device, checkpoints: Path, instances: int
-) -> dict[str, Any]:
-    steps = _optimiser_steps(instances, settings)
-    every = settings.checkpoint_steps or max(1, math.ceil(steps / math.ceil(settings.epochs)))
+def _arguments(run: Run, settings: Lft | Sft, device: torch.device, checkpoints: Path) -> dict[str, Any]:
     return {
         "output_dir": str(checkpoints),
         "per_device_train_batch_size": settings.micro_batch_size,
@@ -172,7 +192,8 @@ def _arguments(
         "learning_rate": settings.learning_rate,
         "num_train_epochs": settings.epochs,
         "lr_scheduler_type": settings.scheduler,
-        "warmup_steps": math.ceil(settings.warmup_ratio * steps),
+        # A share of all steps, which only the trainer knows; 1 would mean a single step.
+        "warmup_steps": min(settings.warmup_ratio, 1 - 1e-9),
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "neftune_noise_alpha": settings.neftune_alpha or None,
@@ -182,8 +203,6 @@ def _arguments(
         "seed": run.recipe.seed,
         "data_seed": run.recipe.seed,
         "save_strategy": "steps",
-        # The last step is saved as the model itself; a checkpoint of it would only cost its size.
-        "save_steps": every,
         "save_total_limit": 1,
         "logging_steps": 1,
         "report_to": "none",
@@ -193,13 +212,18 @@ def _arguments(
 
 
 def _trainer(
-    model: Any, tokenizer: Any, examples: Sequence[Example], settings: Lft | Sft, arguments: dict[str, Any]
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    settings: Lft | Sft,
+    device: torch.device,
+    arguments: dict[str, Any],
 ) -> Any:
     rows = datasets.Dataset.from_list([{"input_ids": e.ids, "labels": e.labels} for e in examples])
     if model.config.is_encoder_decoder:
         return transformers.Seq2SeqTrainer(
             model=model,
-            args=transformers.Seq2SeqTrainingArguments(**arguments),
+            args=on_one_gpu(transformers.Seq2SeqTrainingArguments(**arguments), device),
             train_dataset=rows,
             data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, model=model),
             processing_class=tokenizer,
@@ -213,32 +237,54 @@ def _trainer(
         packing=settings.packing,
         dataset_kwargs={"skip_prepare_dataset": not settings.packing},
     )
-    return trl.SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
+    return trl.SFTTrainer(model=model, args=on_one_gpu(config, device), train_dataset=rows, processing_class=tokenizer)
+
+
+def on_one_gpu(arguments: Any, device: torch.device) -> Any:
+    """The trainer's arguments, bound to the recipe's GPU.
+
+    A trainer of one process takes all GPUs that it sees, by nn.DataParallel: TRL refuses that, and transformers'
+    trainer would multiply the batch. Processes of a launcher have their GPU already.
+    """
+    if device.type == "cuda" and arguments.parallel_mode != transformers.training_args.ParallelMode.DISTRIBUTED:
+        torch.cuda.set_device(device)
+        arguments._n_gpu = 1
+        # What `arguments.device` computed once, and returns from then on.
+        arguments.__dict__["_setup_devices"] = device
+    return arguments
 
 
 class _Progress(transformers.TrainerCallback):  # type: ignore[misc]  # transformers carries no types
     """Loss and throughput as events, from the process that `speaks`; a checkpoint and a stop when asked to cancel."""
 
-    def __init__(self, label: str, reporter: Reporter, examples: Sequence[Example], *, speaks: bool) -> None:
+    def __init__(self, label: str, reporter: Reporter, tokens_per_row: float, *, speaks: bool) -> None:
         self._label = label
         self._reporter = reporter
         self._speaks = speaks
-        self._tokens_per_instance = sum(len(example.ids) for example in examples) / len(examples)
+        self._tokens_per_row = tokens_per_row
         self._step_started = 0.0
         self._step_seconds = 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._step_started = time.monotonic()
 
-    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._step_seconds = time.monotonic() - self._step_started
         if self._speaks:
             self._reporter.progress("tune", self._label, state.global_step)
-        if self._reporter.cancelled:
-            control.should_save = control.should_training_stop = True
-        elif state.global_step >= state.max_steps:
+        if state.global_step >= state.max_steps:
             # The model itself is saved next; a checkpoint of its last step would only cost time.
             control.should_save = False
+        elif self._cancelled(args):
+            control.should_save = control.should_training_stop = True
+
+    def _cancelled(self, args: Any) -> bool:
+        """Whether any process was asked to stop: one that stopped alone would leave the others waiting for it."""
+        if args.world_size == 1:
+            return self._reporter.cancelled
+        asked = torch.tensor(int(self._reporter.cancelled), device=args.device)
+        torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
+        return bool(asked)
 
     def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if not self._speaks or not logs or "loss" not in logs:
@@ -251,19 +297,19 @@ class _Progress(transformers.TrainerCallback):  # type: ignore[misc]  # transfor
             epoch=float(state.epoch or 0.0),
             loss=float(logs["loss"]),
             learning_rate=float(logs.get("learning_rate", 0.0)),
-            tokens_per_second=batch * self._tokens_per_instance / max(self._step_seconds, 1e-9),
+            tokens_per_second=batch * self._tokens_per_row / max(self._step_seconds, 1e-9),
         )
 
 
-def _save(trainer: Any, tokenizer: Any, target: Path, device: torch.device) -> None:
-    """Saves weights or adapter as safetensors, whole or not at all; bfloat16 where they will be read on a GPU."""
+def _save(trainer: Any, tokenizer: Any, target: Path, dtype: torch.dtype) -> None:
+    """Saves weights, in the type that they will be read in, or an adapter, as safetensors, whole or not at all."""
     scratch = target.with_name(f".{target.name}.saving")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.config.use_cache = True
-    if device.type == "cuda" and torch.cuda.is_bf16_supported() and not isinstance(model, peft.PeftModel):
-        model.to(torch.bfloat16)
+    if not isinstance(model, peft.PeftModel):
+        model.to(dtype)
     model.save_pretrained(scratch, safe_serialization=True)
     tokenizer.save_pretrained(scratch)
     save_directory(scratch, target)

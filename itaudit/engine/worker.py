@@ -3,6 +3,7 @@
 `python -m itaudit.engine.worker RUN_DIR`. Exit code 0 done, 1 failed, 3 cancelled.
 """
 
+import shutil
 import sys
 import time
 import traceback
@@ -17,6 +18,7 @@ import torch
 
 from itaudit import atomic, paths
 from itaudit.engine import device as devices
+from itaudit.engine.checks import check_models, other_base
 from itaudit.engine.context import ContextBuilder
 from itaudit.engine.generate import Query, build_queries, generate_responses
 from itaudit.engine.imported import import_responses
@@ -70,6 +72,7 @@ class Worker:
         self.dtype = devices.choose_dtype(self.recipe.base.dtype, self.device)
         self.code = self.recipe.base.trust_remote_code
         self._base: LoadedModel | None = None
+        self._found: dict[str, ModelFiles] = {}
 
     def work(self) -> None:
         """All stages that are not done yet."""
@@ -80,9 +83,15 @@ class Worker:
             if finished(self.run, stage, model) and not self.reporter.told_done(stage, model):
                 self.reporter.stage_done(stage, model)
         self.reporter.watch_memory(lambda: devices.memory_in_use(self.device))
+        self.reporter.check()
         prepare_run(self.run, self.reporter)
         self.reporter.check()
         files = self._find_base()
+        waiting = [label for label in self.recipe.models if not finished(self.run, "score", label)]
+        self._found = check_models(self.recipe, files, self.device, waiting)
+        for label, found in self._found.items():
+            if told := other_base(found, files):
+                self.reporter.note(f"{label}: the adapter was tuned over {told}, and is read over {files.name}")
         self._answer_as_base()
         for label, settings in self.recipe.models.items():
             self.reporter.check()
@@ -130,6 +139,8 @@ class Worker:
 
     def _tune(self, label: str, settings: Lft | Sft, files: ModelFiles) -> None:
         if self.run.model_dir(label).is_dir():
+            # A worker that was killed between the two left optimiser states, which are larger than the model.
+            shutil.rmtree(self.run.path / "checkpoints" / label, ignore_errors=True)
             return
         self._release_base()
         if settings.processes > 1:
@@ -169,9 +180,7 @@ class Worker:
     def _tuned_files(self, label: str, settings: Lft | Sft | Existing | Imported) -> ModelFiles | None:
         if isinstance(settings, Lft | Sft):
             return ModelFiles(label, self.run.model_dir(label))
-        if not settings.model:
-            return None
-        return find_model(settings.model, revision=settings.revision, code=self.code)
+        return self._found.get(label)
 
 
 def lock_of(device: torch.device) -> Path:

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
@@ -14,12 +16,25 @@ from itaudit.runs.run import Run
 from itaudit.runs.status import Status
 
 
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Keeps a signal waiting, in this thread and in processes that it starts meanwhile, until they ask for it.
+
+    A worker takes seconds to import its libraries; only then can it answer SIGTERM.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def start(run: Run) -> int:
     """Starts a detached worker on a run and returns its pid; raises UserError where one is at work already."""
     status = run.status()
     if status is not None and status.state in ("queued", "running") and status.alive(time.time()):
         raise UserError(f"{run.path}: a worker (pid {status.pid}) is at work on it; `itaudit logs {run.path} -f`")
-    with run.log_path.open("ab") as log:
+    with run.log_path.open("ab") as log, _held_back(signal.SIGTERM):
         process = subprocess.Popen(
             [sys.executable, "-m", "itaudit.engine.worker", str(run.path)],
             stdin=subprocess.DEVNULL,

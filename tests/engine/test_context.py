@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
+import transformers
 
 from itaudit.data.instance import Instance, Message
 from itaudit.engine.context import ContextBuilder, has_loss
@@ -100,3 +102,83 @@ def test_a_template_cannot_reach_out_of_its_sandbox(tokenizer: Any, tmp_path: Pa
     template.write_text("{{ ''.__class__.__mro__ }}")
     with pytest.raises(UserError, match="unsafe"):
         ContextBuilder(tokenizer, "causal", template=str(template)).text([{"role": "user", "content": "Hi"}])
+
+
+LLAMA_2_CHAT = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% else %} {{ m.content }} {{ eos_token }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.fixture(scope="module")
+def sentencepiece() -> Any:
+    """A tokenizer of Llama-2's kind: it begins every text with a space, and with BOS."""
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE(byte_fallback=True, unk_token="<unk>"))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    inner.decoder = tokenizers.decoders.Sequence(
+        [
+            tokenizers.decoders.Replace("▁", " "),
+            tokenizers.decoders.ByteFallback(),
+            tokenizers.decoders.Fuse(),
+            tokenizers.decoders.Strip(" ", 1),
+        ]
+    )
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=500,
+        special_tokens=["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))],
+        initial_alphabet=[chr(code) for code in range(33, 127)],
+    )
+    inner.train_from_iterator(["The capital of France is Paris. Rome. The Hello Hi ### Response:"] * 3, trainer)
+    inner.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+@pytest.mark.parametrize("template", ["alpaca", "plain"])
+def test_a_response_is_learned_as_it_continues_its_context(sentencepiece: Any, template: str) -> None:
+    builder = ContextBuilder(sentencepiece, "causal", template=template)
+    messages = [{"role": "user", "content": "Hi\n"}]
+    example = builder.example(Instance(0, "0", "Hi\n", response="Paris."), max_length=1000)
+    whole = sentencepiece(builder.text(messages) + "Paris.")["input_ids"]
+    assert example.ids == [*whole, 2]
+    assert [token for token in example.labels if token != -100] == [*builder.response_ids("Paris."), 2]
+    assert sentencepiece.convert_ids_to_tokens(builder.response_ids("Paris."))[0][0] == "P"
+    assert sentencepiece.decode(builder.response_ids("Paris.")) == "Paris."
+
+
+def test_later_turns_continue_earlier_ones(sentencepiece: Any) -> None:
+    example = ContextBuilder(sentencepiece, "causal", template="alpaca").example(MULTI_TURN, max_length=1000)
+    learned = [token for token, label in zip(example.ids, example.labels, strict=True) if label != -100]
+    between = sentencepiece.decode(example.ids).split("</s>")
+    assert sentencepiece.decode(learned) == "Paris.</s>Rome.</s>"
+    assert between[1].startswith("\n\n### Instruction")
+
+
+def test_a_space_that_the_chat_template_writes_before_answers_is_kept(sentencepiece: Any) -> None:
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=sentencepiece.backend_tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+    tokenizer.chat_template = LLAMA_2_CHAT
+    builder = ContextBuilder(tokenizer, "causal")
+    assert tokenizer.convert_ids_to_tokens(builder.response_ids("Paris."))[0].startswith("▁")
+    context = builder.ids(builder.text([{"role": "user", "content": "Hi"}]))
+    assert context.count(1) == 1
+
+
+def test_a_template_that_writes_bos_gets_no_second_one(sentencepiece: Any, tmp_path: Path) -> None:
+    template = tmp_path / "own.jinja"
+    template.write_text("{{ bos_token }}{{ messages[-1].content }}\n")
+    builder = ContextBuilder(sentencepiece, "causal", template=str(template))
+    assert builder.ids(builder.text([{"role": "user", "content": "Hi"}])).count(1) == 1
+
+
+def test_a_context_never_ends_with_eos(sentencepiece: Any) -> None:
+    inner = tokenizers.Tokenizer.from_str(sentencepiece.backend_tokenizer.to_str())
+    inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    closing = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>")
+    assert ContextBuilder(closing, "causal", template="plain").ids("Hi")[-1] != 2
+    # An encoder wants it.
+    assert ContextBuilder(closing, "seq2seq").ids("Hi")[-1] == 2

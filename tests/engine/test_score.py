@@ -1,6 +1,7 @@
 """Scores against a plain computation over full logits, written here without any of the product's code."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,28 @@ def test_padded_embeddings_are_refused(tmp_path: Path, tiny_llama: Path, tokeniz
 def test_causal_and_encoder_decoder_models_are_not_compared(tiny_llama: Path, tiny_t5: Path) -> None:
     with pytest.raises(UserError, match="can't be compared"):
         check_same_vocabulary(loaded(tiny_llama), loaded(tiny_t5))
+
+
+def test_a_model_that_cannot_choose_positions_is_scored_all_the_same(tiny_llama: Path, tokenizer: Any) -> None:
+    class Plain(transformers.LlamaForCausalLM):
+        def forward(self, input_ids: Any, attention_mask: Any, use_cache: bool) -> Any:
+            return super().forward(input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache)
+
+    base = loaded(tiny_llama)
+    expected = score_batch(base, None, sequences(tokenizer), Score())
+    plain = replace(base, model=Plain.from_pretrained(tiny_llama).eval())
+    for ours, theirs in zip(score_batch(plain, None, sequences(tokenizer), Score()), expected, strict=True):
+        np.testing.assert_array_equal(ours["rank_base"], theirs["rank_base"])
+        np.testing.assert_allclose(ours["logprob_base"], theirs["logprob_base"], atol=1e-5)
+
+
+def test_kl_is_a_number_where_a_probability_is_too_small_for_one() -> None:
+    p, q = torch.tensor([[0.0, -200.0]]), torch.tensor([[0.0, -torch.inf]])
+    assert float(kl_divergence(p, q)) == 0
+
+
+@pytest.mark.parametrize(("base", "tuned", "told"), [(math.nan, 0.0, "the base model"), (0.0, math.nan, "the tuned")])
+def test_logits_that_are_no_numbers_are_an_error_and_no_shift(base: float, tuned: float, told: str) -> None:
+    logits = [torch.tensor([[0.0, 1.0, value]]) for value in (base, tuned)]
+    with pytest.raises(UserError, match=told):
+        compare_logits(logits[0], logits[1], [0], Score(k=2))

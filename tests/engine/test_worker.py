@@ -9,16 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import transformers
 
 from itaudit.engine.generate import batches_by_length, build_queries
+from itaudit.engine.prepare import prepare_run
+from itaudit.engine.reporter import Reporter
 from itaudit.engine.tune import last_checkpoint
 from itaudit.engine.worker import plan, work_on
 from itaudit.runs import jobs
 from itaudit.runs.run import Run
+from itaudit.runs.tables import GrowingTable
 from itaudit.summary import show_document, tokens_document
-from tests.engine.conftest import PROMPTS
+from tests.engine.conftest import INSTANCES, PROMPTS
 
 MakeRun = Callable[..., Run]
 
@@ -121,6 +125,26 @@ def test_imported_responses_are_scored_with_and_without_their_model(
     assert any("3 of 5 prompts have no response" in note for note in run.state().notes)
 
 
+def test_importing_again_after_a_kill_imports_nothing_twice(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responses = tmp_path / "responses.jsonl"
+    responses.write_text('{"id": "a", "response": "A lens maker"}')
+    run = make_run(models={"theirs": {"method": "imported", "responses": str(responses)}})
+
+    def killed(table: GrowingTable) -> None:
+        if table.parts.match("responses/theirs"):
+            raise KeyboardInterrupt
+        close(table)
+
+    close = GrowingTable.close
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(GrowingTable, "close", killed)
+        work_on(run)
+    assert work_on(run) == 0
+    assert run.table("responses", "theirs").read()["prompt_id"].to_pylist() == ["a"]
+
+
 def test_responses_that_answer_no_prompt_are_an_error(make_run: MakeRun, tmp_path: Path) -> None:
     responses = tmp_path / "responses.jsonl"
     responses.write_text('{"id": "zzz", "response": "?"}\n')
@@ -152,6 +176,16 @@ def test_other_vocabularies_end_the_run_with_the_reason(
     assert work_on(run) == 1
     assert "372 and 416 tokens" in run.state().error
     assert run.job() == "failed"
+
+
+@pytest.mark.parametrize("split", ["", "test"])
+def test_a_saved_dataset_of_one_split_needs_no_name_for_it(make_run: MakeRun, tmp_path: Path, split: str) -> None:
+    rows = datasets.Dataset.from_list(INSTANCES, split=split or None)
+    rows.save_to_disk(str(tmp_path / "saved"))
+    run = make_run(data={"path": str(tmp_path / "saved")})
+    with Reporter(run) as reporter:
+        prepare_run(run, reporter)
+    assert len(run.dataset) == len(INSTANCES)
 
 
 def test_truncation_is_told(make_run: MakeRun) -> None:
@@ -294,10 +328,22 @@ def test_several_processes_tune_one_model(make_run: MakeRun) -> None:
     assert show_document(run)["models"]["sft"]["kl_mean"] > 0
 
 
+@pytest.mark.slow
+def test_several_processes_stop_together_and_save(make_run: MakeRun) -> None:
+    settings = {"method": "sft", "batch_size": 4, "micro_batch_size": 2, "processes": 2, "epochs": 400.0}
+    run = make_run(models={"sft": {**settings, "max_length": 24}})
+    worker = start(run)
+    wait_for(run, lambda: bool(run.state().losses.get("sft")), worker)
+    jobs.cancel(run)
+    assert worker.wait(timeout=60) == 3, run.log_path.read_text()
+    assert run.job() == "cancelled"
+    assert last_checkpoint(run.path / "checkpoints" / "sft") is not None
+    # Every process reads the dataset, and one speaks of it.
+    assert sum("were longer than" in note for note in run.state().notes) == 1
+
+
 def test_batches_do_not_depend_on_what_is_done(make_run: MakeRun, tokenizer: Any) -> None:
     from itaudit.engine.context import ContextBuilder
-    from itaudit.engine.prepare import prepare_run
-    from itaudit.engine.reporter import Reporter
 
     run = make_run()
     with Reporter(run) as reporter:
