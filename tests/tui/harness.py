@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import psutil
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 from itaudit.data.dataset import Dataset
@@ -162,3 +164,11 @@ def finish(log: EventLog, at: float = NOW + 120) -> None:
 def screen_text(app: App[Any]) -> str:
     """What the screen shows, line by line."""
     return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Waits for what a screen shows of its own accord; how long that takes is the machine's business."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, screen_text(pilot.app)
+        await pilot.pause(0.05)

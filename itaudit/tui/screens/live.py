@@ -179,7 +179,8 @@ class LiveScreen(Screen[None]):
     def action_scroll(self, step: int) -> None:
         panel = next(iter(self.query(".panel.-chosen")))
         target = panel if panel.max_scroll_y else self.query_one("#stages")
-        target.scroll_relative(y=step, animate=False)
+        # At once, so that the next line tells where the panel is and not where it was.
+        target.scroll_relative(y=step, animate=False, immediate=True)
         if target.id == "log":
             self._following = target.scroll_offset.y >= target.max_scroll_y
 
