@@ -1,5 +1,6 @@
 """The `itaudit` command: every verb works without the workbench."""
 
+import io
 import os
 import sys
 import time
@@ -146,21 +147,7 @@ def ls_command(out: Path | None, as_json: bool) -> None:
     """Lists the runs and their jobs."""
     from itaudit.runs.run import list_runs
 
-    rows = []
-    for run in list_runs(out or paths.runs_dir()):
-        state = run.state()
-        current = state.current
-        rows.append(
-            {
-                "run": str(run.path),
-                "name": run.name,
-                "job": run.job(state),
-                "stages": len(state.stages),
-                "stages_done": state.stages_done,
-                "stage": current.key if current else None,
-                "error": state.error or None,
-            }
-        )
+    rows = [_listed(run) for run in list_runs(out or paths.runs_dir())]
     if as_json:
         print_json(rows)
         return
@@ -168,7 +155,30 @@ def ls_command(out: Path | None, as_json: bool) -> None:
         click.echo(f"no runs in {out or paths.runs_dir()}; `itaudit demo` makes one", err=True)
     for row in rows:
         working = f"  {row['stage']}" if row["stage"] and row["job"] == "running" else ""
-        click.echo(f"{row['job']:<10} {row['stages_done']:>2}/{row['stages']:<2} {row['run']}{working}")
+        problem = f"  {visible_line(row['error'])}" if row["job"] == "unreadable" else ""
+        run = visible_line(row["run"])
+        click.echo(f"{row['job']:<10} {row['stages_done']:>2}/{row['stages']:<2} {run}{working}{problem}")
+
+
+def _listed(run: Any) -> dict[str, Any]:
+    """What `itaudit ls --json` says of a run; one that can't be read is listed among the others, with the reason."""
+    from itaudit.runs.state import RunState
+
+    try:
+        state = run.state()
+        job, error = run.job(state), state.error
+    except UserError as problem:
+        state, job, error = RunState(), "unreadable", str(problem)
+    current = state.current
+    return {
+        "run": str(run.path),
+        "name": run.name,
+        "job": job,
+        "stages": len(state.stages),
+        "stages_done": state.stages_done,
+        "stage": current.key if current else None,
+        "error": error or None,
+    }
 
 
 @cli.command("show")
@@ -304,14 +314,20 @@ def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     import orjson
 
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY) + b"\n")
-    sys.stdout.buffer.flush()
+    # Bytes, so that no locale can break the document.
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
 
 
 def main() -> None:
     """The entry point: errors that a user can cause are one line, and never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or a locale without UTF-8 gets ? for what it can't show.
+            stream.reconfigure(errors="replace")
     try:
         cli.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except UserError as error:
         _fail(str(error), error.code)
     except click.ClickException as error:
@@ -320,12 +336,19 @@ def main() -> None:
         _fail("interrupted", 1)
     except BrokenPipeError:
         # The reader of a pipe went away; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
     except OSError as error:
-        # Full disks, and folders that may not be written to.
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(visible_line(f"{place}{error.strerror or error}"), 1)
+        # A full disk, or a file or folder that this user may not read.
+        _drop_output()
+        name = "the output" if error.filename is None else str(error.filename)
+        _fail(f"{visible_line(name)}: {error.strerror or error}", 1)
+
+
+def _drop_output() -> None:
+    """Leaves what is still to be written to nobody, or leaving would fail on it once more."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

@@ -171,4 +171,5 @@ def _as_json(value: Any, option: int = 0) -> bytes:
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    click.echo(_as_json(document, orjson.OPT_INDENT_2).decode())
+    # Bytes, so that no locale can break the document.
+    click.echo(_as_json(document, orjson.OPT_INDENT_2))

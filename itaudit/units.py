@@ -1,8 +1,12 @@
 """Numbers as people read them: durations, ages, sizes and paces."""
 
+import math
+
 
 def duration_text(seconds: float) -> str:
-    """Two units at most: `41 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`."""
+    """Two units at most: `41 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`; `–` for what is no time at all."""
+    if not math.isfinite(seconds):
+        return "–"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -17,7 +21,9 @@ def duration_text(seconds: float) -> str:
 
 
 def age_text(seconds: float) -> str:
-    """How long ago, in one unit: `now`, `12 min ago`, `5 h ago`, `3 d ago`."""
+    """How long ago, in one unit: `now`, `12 min ago`, `5 h ago`, `3 d ago`; `–` for what is no time at all."""
+    if not math.isfinite(seconds):
+        return "–"
     if seconds < 60:
         return "now"
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):

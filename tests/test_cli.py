@@ -97,6 +97,46 @@ def test_ls_lists_runs(itaudit: Itaudit, run: Run) -> None:
     assert listed["job"] in ("done", "failed", "new")
 
 
+def test_a_run_that_can_t_be_read_is_listed_and_hides_no_other(itaudit: Itaudit, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run = make_run(tmp_path / name)
+        (tmp_path / "runs").mkdir(exist_ok=True)
+        run.path.rename(tmp_path / "runs" / name)
+    (tmp_path / "runs" / "a" / "events.jsonl").unlink()
+    (tmp_path / "runs" / "a" / "events.jsonl").mkdir()
+    rows = {row["name"]: row for row in document(itaudit("ls", "--json"))}
+    assert rows["b"]["job"] == "done"
+    assert rows["a"]["job"] == "unreadable" and "events.jsonl: can't read the events" in rows["a"]["error"]
+    assert "events.jsonl: can't read" in itaudit("ls").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without room")
+@pytest.mark.parametrize("verb", [("show", "--json"), ("show",), ("prompts",)])
+def test_a_full_disk_is_one_line(run: Run, verb: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "itaudit", verb[0], str(run.path), *verb[1:]],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "error: the output: No space left on device\n")
+
+
+def test_a_locale_without_utf_8_breaks_neither_text_nor_documents(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    data = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path, answer in zip(data, ("言語", "語"), strict=True):
+        path.write_text(f'{{"instruction": "a", "output": "{answer}"}}\n', encoding="utf-8")
+    command = [sys.executable, "-m", "itaudit", "data", "diff", *map(str, data)]
+    text = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (text.returncode, text.stderr) == (0, b"") and b"[-??-]" in text.stdout
+    json = subprocess.run([*command, "--json"], env=environment, capture_output=True, check=False)
+    assert orjson.loads(json.stdout)["changed"][0]["fields"]["response"] == {"before": "言語", "after": "語"}
+
+
 def test_no_runs_are_an_empty_list(itaudit: Itaudit) -> None:
     assert document(itaudit("ls", "--json")) == []
 

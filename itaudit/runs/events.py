@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from itaudit import atomic
+from itaudit.errors import UserError
 
 VERSION = 1
 
@@ -42,6 +43,7 @@ def read_events(path: Path, offset: int = 0) -> EventPage:
     """The complete events from a byte offset on.
 
     A torn last line is left for the next read; a torn line in the middle, which a crash leaves, is passed over.
+    Raises UserError where there is a log that can't be read.
     """
     try:
         with path.open("rb") as file:
@@ -49,6 +51,8 @@ def read_events(path: Path, offset: int = 0) -> EventPage:
             content = file.read()
     except FileNotFoundError:
         return EventPage((), 0)
+    except OSError as error:
+        raise UserError(f"{path}: can't read the events: {error.strerror}") from None
     end = content.rfind(b"\n") + 1
     return EventPage(tuple(_parsed(content[:end])), offset + end)
 

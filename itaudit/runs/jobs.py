@@ -60,6 +60,9 @@ def cancel(run: Run) -> int:
     status = run.status()
     if status is None or not status.alive(time.time()) or status.state not in ("queued", "running"):
         raise UserError(f"{run.path}: no worker is at work on it")
+    if status.host != socket.gethostname():
+        # That pid belongs to somebody else here.
+        raise UserError(f"{run.path}: its worker is at work on {status.host}; cancel it there")
     try:
         os.kill(status.pid, signal.SIGTERM)
     except OSError as error:

@@ -18,7 +18,7 @@ from itaudit.runs import marks as marks_file
 from itaudit.runs.events import EventLog, EventPage, read_events
 from itaudit.runs.state import JobState, RunState, replay
 from itaudit.runs.status import Status, read_status
-from itaudit.runs.tables import GrowingTable, map_table
+from itaudit.runs.tables import PROMPTS, VOCABULARY, GrowingTable, map_table
 from itaudit.trace.types import Evidence, Source, Span
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Run:
         """The base ranks at which classes begin; raises UserError where somebody broke the file."""
         score = self._recipe_table.get("score")
         match score if isinstance(score, dict) else {}:
-            case {"marginal": int(marginal), "shifted": int(shifted)}:
+            case {"marginal": int(marginal), "shifted": int(shifted)} if 1 <= marginal < shifted:
                 return Thresholds(marginal, shifted)
             case _:
                 return Thresholds(self.recipe.score.marginal, self.recipe.score.shifted)
@@ -204,16 +204,25 @@ class Run:
                 content = file.read()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            return [f"{self.log_path}: can't be read: {error.strerror}"]
         # Progress bars of libraries redraw with carriage returns; what counts is their last word.
         text = content.decode("utf-8", "replace")
         return [line.rsplit("\r", 1)[-1] for line in text.rstrip("\n").split("\n")[-lines:]]
 
     def base(self) -> dict[str, Any]:
-        """`name` and local `path` of the base model that was loaded; empty before that."""
+        """`name` and local `path` of the base model that was loaded; empty before that.
+
+        Raises UserError where somebody broke the file.
+        """
         try:
-            content: dict[str, Any] = orjson.loads(self.base_path.read_bytes())
+            content = orjson.loads(self.base_path.read_bytes())
         except FileNotFoundError:
             return {}
+        except (OSError, orjson.JSONDecodeError):
+            content = None
+        if not isinstance(content, dict):
+            raise UserError(f"{self.base_path}: can't be read as JSON; `itaudit resume {self.path}` writes it anew")
         return content
 
     @cached_property
@@ -225,7 +234,7 @@ class Run:
 
     @cached_property
     def _prompts(self) -> tuple[Prompt, ...]:
-        rows = map_table(self.prompts_path).to_pylist()
+        rows = map_table(self.prompts_path, PROMPTS).to_pylist()
         return tuple(
             Prompt(order, row["id"], row["prompt"], row["reference"], tuple(orjson.loads(row["messages"])))
             for order, row in enumerate(rows)
@@ -292,7 +301,7 @@ class Run:
 
     @cached_property
     def _vocabulary(self) -> pa.ChunkedArray:
-        return map_table(self.vocabulary_path)["text"]
+        return map_table(self.vocabulary_path, VOCABULARY)["text"]
 
     def token_text(self, token_id: int) -> str:
         """What a token id stands for, decoded by itself."""
@@ -347,7 +356,11 @@ def _span(row: dict[str, Any]) -> Span:
 
 def is_run(path: Path) -> bool:
     """Whether a path is a run directory."""
-    return (path / "recipe.toml").is_file()
+    try:
+        return (path / "recipe.toml").is_file()
+    except PermissionError:
+        # Somebody else's folder among the runs hides itself, and not the others.
+        return False
 
 
 def list_runs(directory: Path) -> Iterator[Run]:

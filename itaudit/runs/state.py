@@ -96,11 +96,11 @@ def reduce(state: RunState, event: Event) -> RunState:
     Unknown types change nothing but `updated`; an event that lacks what its type promises changes nothing at all,
     since a log that somebody edited, or a newer worker wrote, must not keep a run from being opened.
     """
-    handler = _HANDLERS.get(event["type"])
     try:
+        handler = _HANDLERS.get(event["type"])
         told = replace(state, updated=float(event["time"]))
         return handler(told, event) if handler else told
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return state
 
 

@@ -50,6 +50,10 @@ def read_status(path: Path) -> Status | None:
     try:
         content = orjson.loads(path.read_bytes())
         content.pop("v", None)
-        return Status(**content)
+        status = Status(**content)
     except (OSError, orjson.JSONDecodeError, TypeError, AttributeError):
         return None
+    times = (status.pid_started, status.started, status.heartbeat)
+    # Somebody's edit must not pass for a worker: its pid would be looked for, and signalled.
+    usable = isinstance(status.pid, int) and status.pid > 0 and all(isinstance(time, int | float) for time in times)
+    return status if usable else None

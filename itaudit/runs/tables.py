@@ -110,15 +110,25 @@ def write_table(table: pa.Table, path: Path) -> None:
         writer.write_table(table)
 
 
-def map_table(path: Path) -> pa.Table:
-    """The memory-mapped table of an Arrow IPC file; raises FileNotFoundError, and UserError for any other file."""
+def map_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The memory-mapped table of an Arrow IPC file that has the columns of `schema`.
+
+    Raises FileNotFoundError, and UserError for any other file.
+    """
     try:
         with pa.memory_map(str(path)) as source:
-            return pa.ipc.open_file(source).read_all()
+            table = pa.ipc.open_file(source).read_all()
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: not an Arrow table: {error}; delete it, and `itaudit resume` makes it anew") from None
+    for field in schema:
+        if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
+            raise UserError(
+                f"{path}: has no column {field.name} of {field.type}; another itaudit wrote it: "
+                "delete it, and `itaudit resume` makes it anew"
+            )
+    return table
 
 
 class GrowingTable:
@@ -153,9 +163,9 @@ class GrowingTable:
     def read(self) -> pa.Table:
         """All rows so far; empty where there are none yet."""
         if self.closed:
-            return map_table(self.whole)
+            return map_table(self.whole, self.schema)
         try:
-            parts = [map_table(part) for part in self._part_files()]
+            parts = [map_table(part, self.schema) for part in self._part_files()]
         except FileNotFoundError:
             # The stage merged its parts between our listing and our reading.
             return self.read()

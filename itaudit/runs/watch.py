@@ -14,7 +14,10 @@ class Watch:
         self._offset = 0
 
     def poll(self) -> bool:
-        """Reads the new events and looks after the worker; whether anything changed."""
+        """Reads the new events and looks after the worker; whether anything changed.
+
+        Raises UserError where the log can't be read.
+        """
         if self._shrunk():
             self._told, self._offset = RunState(), 0
         page = self.run.events(self._offset)

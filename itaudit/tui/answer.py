@@ -128,7 +128,7 @@ class Answer:
     @cached_property
     def marked(self) -> frozenset[int]:
         """The offsets that are marked as hallucinated."""
-        return frozenset(offset for mark in self.marks for offset in range(mark.start, mark.end))
+        return frozenset(offset for mark in self.marks for offset in range(mark.start, min(mark.end, len(self.text))))
 
     def position_at(self, place: int) -> int | None:
         """The first position that holds a character; for the response's length, the end-of-sequence."""

@@ -60,7 +60,7 @@ class Stepping:
     def poll(self) -> bool:
         """Reads what the worker has written since the last time; returns whether anything changed.
 
-        Raises UserError where a table of the run is broken.
+        Raises UserError where a file of the run is broken.
         """
         told = self._watch.poll()
         versions = (
@@ -71,8 +71,11 @@ class Stepping:
         if versions == self._versions or (self._versions is not None and self._too_soon()):
             return told
         began = time.perf_counter()
-        # Traces are read with each answer; one that is broken had better be told now.
+        # Read again with each answer, and drawn from: what is broken had better be told now.
         self.run.table("traces", self.label).read()
+        self.run.token_text(0)
+        _ = self.run.thresholds
+        self.run.marks()
         self._versions = versions
         self._forget()
         self._read = time.perf_counter()

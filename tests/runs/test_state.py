@@ -148,6 +148,8 @@ def test_notes_add_up_in_order() -> None:
         event("memory", 50, used=None, total=3),
         event("job_started", 50, plan=[["tune"]]),
         {"v": 1, "type": "note", "text": "no time"},
+        {"v": 1, "type": [], "time": 50},
+        event("memory", 50, used=math.inf, total=3),
     ],
 )
 def test_an_event_that_lacks_something_changes_nothing(odd: Event) -> None:

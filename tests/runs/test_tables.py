@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from itaudit.errors import UserError
 from itaudit.recipe import check_recipe
+from itaudit.runs import jobs
 from itaudit.runs.marks import Mark, append_mark, read_marks
 from itaudit.runs.run import Run, list_runs, span_row
 from itaudit.runs.status import STALE_SECONDS, Status, read_status
-from itaudit.runs.tables import GrowingTable
+from itaudit.runs.tables import GrowingTable, write_table
 from itaudit.trace.types import Evidence, Source, Span
 
 
@@ -109,6 +111,56 @@ def test_marks_replace_and_remove_each_other_and_outlive_torn_lines(tmp_path: Pa
     assert mark.by and mark.time > 0
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"model": [], "prompt_id": "a", "start": 0, "end": 4, "text": "Paul"}',
+        b'{"model": "sft", "prompt_id": "a", "start": "0", "end": 4, "text": "Paul"}',
+        b'{"model": "sft", "prompt_id": "a", "start": -5, "end": 4, "text": "Paul"}',
+        b'{"model": "sft", "prompt_id": "a", "start": 0, "end": 4, "text": "Paul", "label": null}',
+        b"3",
+        b"[]",
+    ],
+)
+def test_a_line_that_is_no_mark_costs_only_itself(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "marks.jsonl"
+    path.write_bytes(line + b"\n")
+    append_mark(path, Mark("sft", "a", 5, 9, "Rome"))
+    assert [mark.text for mark in read_marks(path).values()] == ["Rome"]
+
+
+@pytest.mark.parametrize("name", ["marks.jsonl", "events.jsonl", "base.json"])
+def test_a_file_that_can_t_be_read_is_named(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path)
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).mkdir()
+    read = {"marks.jsonl": run.marks, "events.jsonl": run.state, "base.json": run.base}[name]
+    with pytest.raises(UserError, match=name):
+        read()
+
+
+def test_a_table_of_other_columns_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    write_table(pa.table({"text": ["a"]}), run.table("scores", "sft").whole)
+    with pytest.raises(UserError, match=r"scores/sft\.arrow: has no column order"):
+        run.summary("sft")
+
+
+def test_thresholds_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.recipe_path.write_text(run.recipe_path.read_text().replace("shifted = 3", "shifted = 1"))
+    with pytest.raises(UserError, match="shifted must be above marginal"):
+        _ = Run(run.path).thresholds
+
+
+def test_a_worker_on_another_host_is_not_signalled_here(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    # The pid on that host is somebody else's here: this test's.
+    status(os.getpid(), host="elsewhere").write(run.status_path)
+    with pytest.raises(UserError, match="at work on elsewhere"):
+        jobs.cancel(run)
+
+
 def status(pid: int, *, host: str = socket.gethostname(), heartbeat: float | None = None) -> Status:
     started = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 0.0
     return Status("running", pid, started, host, time.time(), time.time() if heartbeat is None else heartbeat)
@@ -138,7 +190,18 @@ def test_a_worker_on_another_host_is_believed_while_its_heart_beats() -> None:
     assert not status(1, host="elsewhere", heartbeat=now - STALE_SECONDS - 1).alive(now)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"state": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"state": 1}',
+        b'{"state": "running", "pid": "7", "pid_started": 1, "host": "h", "started": 1, "heartbeat": 1}',
+        b'{"state": "running", "pid": -1, "pid_started": 1, "host": "h", "started": 1, "heartbeat": 1}',
+        b'{"state": "running", "pid": 7, "pid_started": 1, "host": "h", "started": null, "heartbeat": 1}',
+    ],
+)
 def test_an_unreadable_status_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "status.json").write_bytes(content)
     assert read_status(tmp_path / "status.json") is None

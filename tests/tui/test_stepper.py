@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from itaudit import paths
+from itaudit.runs.marks import Mark
 from itaudit.runs.run import Run
 from itaudit.tui import exporting
 from itaudit.tui.app import ItauditApp
@@ -403,3 +404,46 @@ async def test_every_size_can_be_resized_to_and_used(run: Run, size: tuple[int, 
         await pilot.resize_terminal(160, 50)
         await pilot.pause()
         assert stepping.prompt is not None and stepping.prompt.prompt[:10] in screen_text(pilot)
+
+
+@pytest.mark.parametrize("name", ["vocabulary.arrow", "marks.jsonl", "events.jsonl", "scores/sft.arrow"])
+async def test_a_run_with_a_broken_file_says_so_on_the_list_of_runs(run: Run, name: str) -> None:
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).mkdir()
+    app = ItauditApp(run.path, run.path.parent)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert not isinstance(app.screen, StepperScreen)
+        assert any(name in message for message in messages(pilot))
+
+
+async def test_a_file_that_breaks_while_it_is_read_is_told_once(run: Run) -> None:
+    async with stepper(run) as (pilot, stepping):
+        run.marks_path.mkdir()
+        screen = pilot.app.screen
+        assert isinstance(screen, StepperScreen)
+        for _ in range(3):
+            screen.poll()
+        await pilot.press(*"jlnh")
+        assert len([message for message in messages(pilot) if "marks.jsonl" in message]) == 1
+        assert stepping.answer is not None
+
+
+async def test_a_mark_beyond_the_answer_s_end_takes_no_room(run: Run) -> None:
+    run.mark(Mark("sft", "zamboni", 4, 4_000_000_000, "whatever"))
+    async with stepper(run) as (pilot, stepping):
+        await go_to(pilot, stepping, "zamboni")
+        assert stepping.answer is not None
+        assert max(stepping.answer.marked) < len(stepping.answer.text)
+
+
+async def test_headings_go_by_the_size_from_the_first_moment_and_after_resizing(run: Run) -> None:
+    async with stepper(run) as (pilot, _):
+        await pilot.pause()
+        assert "7/7 prompts by share shifted" in screen_text(pilot)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "prompts by" not in screen_text(pilot)
+        await pilot.resize_terminal(160, 50)
+        await pilot.pause()
+        assert "7/7 prompts by share shifted" in screen_text(pilot)

@@ -76,13 +76,15 @@ class Scanner:
 
     def _entry(self, run: Run) -> RunEntry:
         watch = self.watches.setdefault(run.path, Watch(run))
-        watch.poll()
-        changed = watch.state.updated or run.recipe_path.stat().st_mtime
+        changed = run.recipe_path.stat().st_mtime
         try:
+            watch.poll()
+            changed = watch.state.updated or changed
             labels = tuple(run.recipe.models)
+            kl = tuple((label, value) for label in labels if (value := self._kl(run, label)) is not None)
         except UserError as error:
+            # What is wrong with one run is told in its line, and hides no other.
             return RunEntry(run, watch.state, (), (), changed, str(error))
-        kl = tuple((label, value) for label in labels if (value := self._kl(run, label)) is not None)
         return RunEntry(run, watch.state, labels, kl, changed)
 
     def _kl(self, run: Run, label: str) -> float | None:

@@ -103,7 +103,7 @@ class LiveScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.watcher.poll()
+        self._poll()
         self._paint()
         self.set_interval(poll_seconds(), self.look)
 
@@ -117,9 +117,16 @@ class LiveScreen(Screen[None]):
 
     def look(self) -> None:
         """Reads what is new, and repaints where something changed or a time runs."""
-        changed = self.watcher.poll()
+        changed = self._poll()
         if self.is_current and (changed or self.state.current is not None or self._read_log()):
             self._paint()
+
+    def _poll(self) -> bool:
+        try:
+            return self.watcher.poll()
+        except UserError as error:
+            self._say(str(error), "$error")
+            return False
 
     @property
     def state(self) -> RunState:

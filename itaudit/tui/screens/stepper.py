@@ -96,6 +96,7 @@ class StepperScreen(Screen[None]):
         self.active: PanelName = "response"
         self.lower: PanelName = "position"
         self.tracing = False
+        self._problem = ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="header", markup=False)
@@ -116,6 +117,8 @@ class StepperScreen(Screen[None]):
     def on_resize(self, _: events.Resize) -> None:
         self._arrange()
         self._draw_header()
+        # Headings go by the widths of their panels, which these have only after the layout.
+        self.call_after_refresh(self.draw)
 
     def _arrange(self) -> None:
         """Chooses the layout by the size of the terminal."""
@@ -194,9 +197,15 @@ class StepperScreen(Screen[None]):
 
     def poll(self) -> None:
         """Takes in what the worker has written, without moving the user."""
-        changed = False
-        with told(self.app):
+        changed, problem = False, ""
+        try:
             changed = self.stepping.poll()
+        except UserError as error:
+            problem = str(error)
+        if problem and problem != self._problem:
+            # Once: a file that is broken now is broken at the next look, too.
+            self.app.notify(problem, severity="error", markup=False)
+        self._problem = problem
         if changed:
             self.draw()
         elif self.stepping.state.job == "running":
