@@ -77,7 +77,7 @@ def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -
 def convert(file: str, target: str, out: Path, format: str, split: str | None, turn: int, force: bool) -> None:
     """Write FILE in another format and container: .json, .jsonl, .csv, .parquet or a folder."""
     from itaudit.data import formats
-    from itaudit.data.export import write
+    from itaudit.data.write import write
     from itaudit.data.load import load
 
     formats.named(target)

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,9 +111,18 @@ def sha256(dataset: "datasets.Dataset") -> str:
     return sink.digest.hexdigest()
 
 
-def save(table: pa.Table, folder: Path) -> None:
-    """Writes a table as a `datasets` directory."""
+def save(splits: Mapping[str, pa.Table], folder: Path) -> None:
+    """Writes a table under the name "", or tables by the names of their splits, as a `datasets` directory."""
+    saved = as_datasets(splits)
+    with _quiet():
+        saved.save_to_disk(str(folder))
+
+
+def as_datasets(splits: Mapping[str, pa.Table]) -> "datasets.Dataset | datasets.DatasetDict":
+    """Tables as the library's own types."""
     import datasets
 
-    with _quiet():
-        datasets.Dataset(table).save_to_disk(str(folder))
+    if "" in splits:
+        return datasets.Dataset(splits[""])
+    named = {name: datasets.Dataset(table, split=datasets.NamedSplit(name)) for name, table in splits.items()}
+    return datasets.DatasetDict(named)

@@ -1,100 +1,18 @@
-"""A dataset written as a file or folder, in any format that can hold it."""
+"""Records written into one file: JSON, JSON lines, CSV, Parquet, or the table of a `datasets` directory."""
 
 import csv
 import io
-import re
-import shutil
+from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from itaudit.atomic import replacing
-from itaudit.data import formats as known
 from itaudit.data.dataset import NATIVE, Dataset
 from itaudit.data.formats.base import Format, Record, RowError
-from itaudit.data.sources import shown, without_nulls
-from itaudit.errors import UserError
-
-_SUFFIXES = (".json", ".jsonl", ".csv", ".parquet", "")
-
-
-def formats() -> tuple[str, ...]:
-    """The names of the formats that `write` and `load` know."""
-    return known.names()
-
-
-def write(dataset: Dataset, out: Path, *, format: str, overwrite: bool = False) -> None:
-    """Writes the instances to `out`, whose suffix is the container: .json, .jsonl, .csv or .parquet.
-
-    Without a suffix `out` is a folder: a `datasets` directory, or task files for `superni`. What stands
-    there stays unless `overwrite` is set, and until the new file is whole. Raises UserError where the format
-    cannot hold what an instance says (earlier turns, no response, a column named like a field), where a value
-    has no place in the container, and where `out` cannot be written.
-    """
-    target = known.named(format)
-    suffix = out.suffix.lower()
-    if suffix not in _SUFFIXES:
-        wanted = "use .json, .jsonl, .csv, .parquet or a folder"
-        raise UserError(f"{shown(out)}: no container ends in {suffix!r}; {wanted}", code=2)
-    _check_place(dataset, out, overwrite)
-    _check_fit(dataset, target)
-    try:
-        if suffix == "":
-            _write_folder(dataset, out, target)
-        else:
-            writer = {".json": _json, ".jsonl": _json_lines, ".csv": _csv, ".parquet": _parquet}[suffix]
-            with replacing(out) as file:
-                writer(dataset, target, file)
-    except RowError as error:
-        raise UserError(f"{shown(out)}: cannot be written as {format}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{shown(out)}: cannot be written: {error.strerror or error}") from error
-
-
-def _check_place(dataset: Dataset, out: Path, overwrite: bool) -> None:
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"{shown(out)}: there is no folder {shown(out.absolute().parent)}; make it first")
-    if not out.exists():
-        return
-    if str(out.resolve()) == str(Path(dataset.path).resolve()):
-        raise UserError(f"{shown(out)}: is the source itself, which is never written; choose another name")
-    if not overwrite:
-        raise UserError(f"{shown(out)}: exists already; choose another name, or overwrite it with --force")
-    if out.is_dir() != (out.suffix == "") or (out.is_dir() and not _is_ours(out)):
-        raise UserError(f"{shown(out)}: stands there and is no dataset to overwrite; choose another name")
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder is nothing but a dataset that this module could have written."""
-    entries = list(folder.iterdir())
-    saved = (folder / "state.json").exists() and all(e.suffix in (".json", ".arrow") for e in entries)
-    return saved or all(entry.suffix == ".json" and entry.is_file() for entry in entries)
-
-
-def _check_fit(dataset: Dataset, target: Format) -> None:
-    def first(condition: pa.ChunkedArray) -> int | None:
-        position = pc.index(condition, True).as_py()
-        return None if position < 0 else int(dataset.table.column("index")[position].as_py())
-
-    table = dataset.table
-    if not target.multi_turn:
-        turns = pc.or_(pc.is_valid(table.column("history")), pc.is_valid(table.column("later")))
-        row = first(turns)
-        if row is not None:
-            raise UserError(
-                f"row {row} has more than one turn or a system message, which {target.name} cannot hold;"
-                " use messages, sharegpt or prompt-completion"
-            )
-    if target.has_response:
-        row = first(pc.is_null(table.column("response")))
-        if row is not None:
-            raise UserError(f"row {row} has no response, which {target.name} needs; use prompts")
+from itaudit.data.sources import without_nulls
 
 
 def _dumps(record: Record, option: int = 0) -> bytes:
@@ -123,12 +41,12 @@ def _as_text(value: Any) -> str:
     raise TypeError(f"a column holds {type(value).__name__}")
 
 
-def _json(dataset: Dataset, target: Format, file: BinaryIO) -> None:
+def json(dataset: Dataset, target: Format, file: BinaryIO) -> None:
     records = target.emit(dataset)
     if target.name == "superni":
         tasks = list(records)
         if len(tasks) == 1:
-            file.write(_task_file(tasks[0]))
+            file.write(task_file(tasks[0]))
             return
         records = iter(tasks)
     separator = b"[\n"
@@ -138,17 +56,17 @@ def _json(dataset: Dataset, target: Format, file: BinaryIO) -> None:
     file.write(b"\n]\n" if separator == b",\n" else b"[]\n")
 
 
-def _task_file(task: Record) -> bytes:
+def task_file(task: Record) -> bytes:
     """A task as its collection keeps it; the name of the file is the name of the task."""
     return _dumps({key: task[key] for key in task if key != "name"}, orjson.OPT_INDENT_2) + b"\n"
 
 
-def _json_lines(dataset: Dataset, target: Format, file: BinaryIO) -> None:
+def json_lines(dataset: Dataset, target: Format, file: BinaryIO) -> None:
     for record in target.emit(dataset):
         file.write(_dumps(record, orjson.OPT_APPEND_NEWLINE))
 
 
-def _csv(dataset: Dataset, target: Format, file: BinaryIO) -> None:
+def csv_rows(dataset: Dataset, target: Format, file: BinaryIO) -> None:
     # Rows need not have the same columns, so that the header is known only after one pass over them all.
     columns: dict[str, None] = {}
     for record in target.emit(dataset):
@@ -172,7 +90,7 @@ def _cell(value: Any) -> str:
     return str(value) if isinstance(value, (Decimal, float)) else _dumps(value).decode()
 
 
-def _table(dataset: Dataset, target: Format) -> pa.Table:
+def table(dataset: Dataset, target: Format) -> pa.Table:
     """The records as columns; those that came with an Arrow type keep it."""
     columns: dict[str, list[Any]] = {}
     kept = set() if target.groups_rows else set(dataset.native_names)
@@ -238,35 +156,16 @@ def _storable(type: pa.DataType, *, nested: bool = False) -> bool:
     return not (nested and pa.types.is_null(type))
 
 
-def _parquet(dataset: Dataset, target: Format, file: BinaryIO) -> None:
+def parquet(dataset: Dataset, target: Format, file: BinaryIO) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(_table(dataset, target), file)
+    pq.write_table(table(dataset, target), file)
 
 
-def _write_folder(dataset: Dataset, out: Path, target: Format) -> None:
-    """Makes the folder beside `out`, then puts it in its place."""
-    made, old = (out.absolute().parent / f".{out.name}.{uuid4().hex}" for _ in range(2))
-    made.mkdir()
-    try:
-        if target.name == "superni":
-            _task_files(dataset, target, made)
-        else:
-            from itaudit.data import hub
-
-            hub.save(_table(dataset, target), made)
-        if out.exists():
-            out.replace(old)
-        made.replace(out)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _task_files(dataset: Dataset, target: Format, folder: Path) -> None:
-    for number, task in enumerate(target.emit(dataset)):
-        name = re.sub(r"[/\0]", "_", str(task.get("name", f"task{number}"))).lstrip(".")
-        path = folder / f"{name}.json"
-        if not name or path.exists():
-            path = folder / f"{name}-{number}.json"
-        path.write_bytes(_task_file(task))
+WRITERS: dict[str, Callable[[Dataset, Format, BinaryIO], None]] = {
+    ".json": json,
+    ".jsonl": json_lines,
+    ".csv": csv_rows,
+    ".parquet": parquet,
+}
+"""How the instances get into a file, by its suffix; each raises RowError for what the container can't hold."""
