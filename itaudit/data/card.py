@@ -47,9 +47,7 @@ class Facts:
     def engines(self) -> dict[str, int]:
         """How many of the changed instances each engine, or hand, changed the text of; most first."""
         counts = Counter(
-            by
-            for row in self.changed
-            for by in {edit.by for edit in row.edits if edit.after.keys() & {*TEXTS, *TURNS}}
+            by for row in self.changed for by in {edit.by for edit in row.edits if edit.after.keys() & {*TEXTS, *TURNS}}
         )
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 

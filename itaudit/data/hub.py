@@ -124,12 +124,13 @@ def push(splits: Mapping[str, pa.Table], name: str, *, card: str, private: bool,
     The token is the one that the hub's own tools use (HF_TOKEN, or of a login). Raises UserError where the name is
     taken and `overwrite` is not set, and where the hub refuses or can't be reached.
     """
-    import httpx
     from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     shown = visible(name)
+    # The base of all errors of the library's HTTP client, which differs from version to version.
+    http_error: type[Exception] = HfHubHTTPError.__bases__[0]
     try:
         with _quiet():
             api = HfApi(library_name="itaudit")
@@ -144,7 +145,7 @@ def push(splits: Mapping[str, pa.Table], name: str, *, card: str, private: bool,
             )
             as_datasets(splits).push_to_hub(url.repo_id, private=private)
             return str(url)
-    except (OSError, ValueError, RuntimeError, TypeError, DatasetsError, httpx.HTTPError, pa.ArrowException) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, DatasetsError, http_error, pa.ArrowException) as error:
         if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code == 409:
             raise UserError(f"{shown}: stands on the hub already; name another, or overwrite it with --force") from None
         first = visible((str(error).strip().splitlines() or [type(error).__name__])[0][:200])

@@ -217,7 +217,9 @@ class Overlay:
         except Timeout:
             raise UserError(f"{shown(self.path)}: another process holds the edits; try again when it is done") from None
         except OSError as error:
-            raise UserError(f"{shown(self.path)}: can't write the edit: {error.strerror}; nothing was changed") from None
+            raise UserError(
+                f"{shown(self.path)}: can't write the edit: {error.strerror}; nothing was changed"
+            ) from None
 
     def append(self, *entries: Entry) -> None:
         """Writes entries to the disk and takes them into account; only inside `appending`."""
