@@ -128,7 +128,10 @@ def parse_step(text: str) -> AnyStep:
     try:
         return kind.model_validate(_pairs(rest, where, kind))
     except ValidationError as error:
-        raise UserError(f"{where}: {_problem(error.errors(include_url=False)[0], kind)}", code=2) from None
+        problems = error.errors(include_url=False)
+        # A mistyped key also leaves the right one missing; the typing is what to mend.
+        problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+        raise UserError(f"{where}: {_problem(problem, kind)}", code=2) from None
 
 
 def parse_steps(texts: Iterable[str]) -> list[AnyStep]:

@@ -92,11 +92,12 @@ def _is_word(output: str) -> bool:
     return len(output.split()) == 1
 
 
-def _is_list(output: str) -> bool:
-    """Whether an output lists words: parted by commas or lines, or by spaces without the glue of a sentence."""
+def _is_parted_list(output: str) -> bool:
     parts = [part.split() for part in re.split(r"[,;\n]", output) if part.strip()]
-    if len(parts) > 1:
-        return all(len(part) <= 3 for part in parts) and not _has_end(output)
+    return len(parts) > 1 and all(len(part) <= 3 for part in parts) and not _has_end(output)
+
+
+def _is_spaced_list(output: str) -> bool:
     # Function words are over a third of a sentence, and rare among words that merely stand in a row.
     count = len(words(output))
     return count > 1 and not _has_end(output) and len(content_words(output)) >= 0.8 * count
@@ -117,6 +118,7 @@ def _ended(outputs: Sequence[str]) -> bool:
 _TYPES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("number", _is_number),
     ("word", _is_word),
+    ("list of words", _is_parted_list),
     ("phrase", _is_phrase),
-    ("list of words", _is_list),
+    ("list of words", _is_spaced_list),
 )
