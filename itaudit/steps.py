@@ -1,6 +1,7 @@
 """Transform steps as recipes and the command line write them: `name:key=value,key=value`, parsed into types.
 
-A value that holds a comma stands in double quotes: `score:column="helpful, honest",k=100`.
+A value that holds a comma stands in double quotes, as in `score:column="helpful, honest",k=100`, where a quote is
+doubled.
 """
 
 import re
@@ -15,7 +16,7 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Order = Literal["highest", "lowest"]
 
-_PAIR = re.compile(r'\s*([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^",]*))\s*(?:,|$)')
+_PAIR = re.compile(r'\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"]|"")*)"|([^",]*))\s*(?:,|$)')
 
 
 class Step(BaseModel):
@@ -135,8 +136,20 @@ def parse_step(text: str) -> AnyStep:
 
 
 def parse_steps(texts: Iterable[str]) -> list[AnyStep]:
-    """The steps that texts ask for, in order. Raises UserError on the first that is wrong."""
-    return [parse_step(text) for text in texts]
+    """The steps that texts ask for, in order.
+
+    Raises UserError on the first that is wrong, and where a step takes more instances than one before it leaves.
+    """
+    steps = [parse_step(text) for text in texts]
+    left: int | None = None
+    for step in steps:
+        k = getattr(step, "k", None)
+        if k is not None and left is not None and k > left:
+            raise UserError(
+                f"transform {step.text!r}: k={k} is more than the {left} that the steps before it leave", code=2
+            )
+        left = left if k is None else k
+    return steps
 
 
 def _pairs(text: str, where: str, kind: type[AnyStep]) -> dict[str, str]:
@@ -149,7 +162,7 @@ def _pairs(text: str, where: str, kind: type[AnyStep]) -> dict[str, str]:
         key, quoted, bare = match.groups()
         if key in pairs:
             raise UserError(f"{where}: {key} is given twice", code=2)
-        pairs[key] = bare.strip() if quoted is None else quoted
+        pairs[key] = bare.strip() if quoted is None else quoted.replace('""', '"')
         at = match.end()
     return pairs
 
@@ -169,4 +182,5 @@ def _problem(problem: Any, kind: type[AnyStep]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return f'"{value}"' if "," in value else value
+    plain = value == value.strip() and not {",", '"'} & set(value)
+    return value if plain else '"' + value.replace('"', '""') + '"'
