@@ -11,8 +11,8 @@ from itaudit.transforms import apply, parse_steps
 extractive = pytest.importorskip("itaudit.simplify.extractive")
 
 LONG = (
-    "Sure! I'd be happy to help. The capital of France is Paris. I hope this helps! "
-    "Let me know if you have any other questions."
+    "Sure! I'd be happy to help. The capital of France is Paris. It lies on the Seine, and it has been the capital for "
+    "many centuries. I hope this helps! Let me know if you have any other questions."
 )
 
 
