@@ -355,6 +355,14 @@ def resolve_path(name: str, directory: Path, where: str) -> str:
     return name
 
 
+def resolve_dataset(name: str, directory: Path, where: str) -> str:
+    """`resolve_path` for a dataset, whose path may end in a version of it, such as `@edited`."""
+    file, at, version = name.rpartition("@")
+    if not at or (directory / Path(name).expanduser()).exists():
+        return resolve_path(name, directory, where)
+    return f"{resolve_path(file, directory, where)}@{version}"
+
+
 def _with_files(recipe: Recipe, path: Path) -> Recipe:
     directory = path.resolve().parent
 
@@ -372,7 +380,8 @@ def _with_files(recipe: Recipe, path: Path) -> Recipe:
             elif isinstance(step, Ifd) and step.model not in ("", "embedded"):
                 step = step.model_copy(update={"model": resolved(step.model, f"{key}.transforms: {step.text}: model")})
             steps.append(step.text)
-        return rows.model_copy(update={"path": resolved(rows.path, f"{key}.path"), "transforms": steps})
+        found = resolve_dataset(rows.path, directory, f"{path}: {key}.path")
+        return rows.model_copy(update={"path": found, "transforms": steps})
 
     changes: dict[str, Any] = {
         "data": resolved_rows(recipe.data, "data"),

@@ -169,3 +169,18 @@ def test_a_wrong_transform_is_named_by_its_key(folder: Path, steps: str, says: s
         recipe_of(folder, MINIMAL, f"data.transforms={steps}")
     assert says in str(caught.value) and "recipe.toml" in str(caught.value)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("version", ["edited", "12", "short-answers"])
+def test_a_version_of_a_dataset_is_found_by_its_file(folder: Path, version: str) -> None:
+    recipe = recipe_of(folder, MINIMAL, f"data.path=data.jsonl@{version}")
+    assert recipe.data.path == f"{folder / 'data.jsonl'}@{version}"
+    hub = recipe_of(folder, MINIMAL, f"data.path=owner/name@{version}")
+    assert hub.data.path == f"owner/name@{version}"
+    with pytest.raises(UserError, match=r"data\.path: .*none\.jsonl does not exist"):
+        recipe_of(folder, MINIMAL, f"data.path=none.jsonl@{version}")
+
+
+def test_a_file_whose_own_name_holds_an_at_wins(folder: Path) -> None:
+    (folder / "data.jsonl@edited").write_text('{"instruction": "a", "output": "b"}\n')
+    assert recipe_of(folder, MINIMAL, "data.path=data.jsonl@edited").data.path == str(folder / "data.jsonl@edited")

@@ -19,12 +19,4 @@ def with_columns(dataset: Dataset, columns: Mapping[str, Sequence[Any]]) -> Data
     table = dataset.table.drop_columns([NATIVE + name for name in dataset.native_names if name in columns])
     place = table.schema.get_field_index("extra")
     table = table.set_column(place, table.schema.field("extra"), pa.array(texts, table.schema.field("extra").type))
-    return Dataset(
-        table,
-        path=dataset.path,
-        format=dataset.format,
-        sha256=dataset.sha256,
-        rejected=dataset.rejected,
-        explicit_ids=dataset.explicit_ids,
-        tasks=dataset.tasks,
-    )
+    return dataset.replaced(table=table)

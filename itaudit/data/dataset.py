@@ -181,14 +181,20 @@ class Dataset(Sequence[Instance]):
         """The instances at `positions`, in that order, with everything known about the source."""
         rows = range(len(self))
         chosen = pa.array([rows[position] for position in positions], pa.int64())
+        return self.replaced(table=self.table.take(chosen))
+
+    def replaced(
+        self, *, table: pa.Table | None = None, tasks: Mapping[int, Mapping[str, Any]] | None = None
+    ) -> "Dataset":
+        """The dataset with other rows or tasks, and everything known about the source."""
         return Dataset(
-            self.table.take(chosen),
+            self.table if table is None else table,
             path=self.path,
             format=self.format,
             sha256=self.sha256,
             rejected=self.rejected,
             explicit_ids=self.explicit_ids,
-            tasks=self.tasks,
+            tasks=self.tasks if tasks is None else tasks,
         )
 
     def save(self, path: Path) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 
 import orjson
 
+from itaudit.analysis.output_space import OutputSpace, normalised, output_space
 from itaudit.data.dataset import Dataset
 from itaudit.data.task_prompt import EMPTY, LAYOUT, original_task
 from itaudit.errors import UserError
 from itaudit.sanitize import visible
 from itaudit.steps import Definition, Examples
-from itaudit.transforms.output_space import OutputSpace, normalised, output_space
 
 Task = dict[str, Any]
 
@@ -90,7 +90,7 @@ def with_definitions(dataset: Dataset, step: Definition, tasks: Tasks) -> tuple[
             f"{len(made)} tasks: {closed} to their labels, {len(made) - closed - own} to the type of their outputs"
         ]
         notes[0] += f", {own} from {step.file}" if step.file else ""
-    return _with_tasks(dataset, made), notes
+    return dataset.replaced(tasks={**dataset.tasks, **made}), notes
 
 
 def with_examples(dataset: Dataset, step: Examples, tasks: Tasks) -> tuple[Dataset, list[str]]:
@@ -109,7 +109,7 @@ def with_examples(dataset: Dataset, step: Examples, tasks: Tasks) -> tuple[Datas
                 short.append(f"{task['name']} ({len(examples)})")
         made[record] = _laid_out(task, {"Positive Examples": examples}, shown=step.variant != "none")
     notes = [f"fewer than {step.count} examples: {', '.join(short)}"] if short else []
-    return _with_tasks(dataset, made), notes
+    return dataset.replaced(tasks={**dataset.tasks, **made}), notes
 
 
 def delusive_examples(
@@ -212,18 +212,6 @@ def _own_examples(task: Task) -> list[dict[str, Any]]:
         if not all(isinstance(text, str) for text in texts):
             raise UserError(f"task {task['name']}: positive example {number + 1} has no texts 'input' and 'output'")
     return list(examples)
-
-
-def _with_tasks(dataset: Dataset, tasks: Mapping[int, Task]) -> Dataset:
-    return Dataset(
-        dataset.table,
-        path=dataset.path,
-        format=dataset.format,
-        sha256=dataset.sha256,
-        rejected=dataset.rejected,
-        explicit_ids=dataset.explicit_ids,
-        tasks={**dataset.tasks, **tasks},
-    )
 
 
 def read_definitions(path: Path) -> dict[str, str]:

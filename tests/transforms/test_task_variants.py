@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from itaudit.analysis.output_space import SEPARATORS, normalised, output_space
 from itaudit.data import export
 from itaudit.data.dataset import Dataset
 from itaudit.data.load import load
 from itaudit.errors import UserError
 from itaudit.steps import Examples
 from itaudit.transforms import apply, parse_steps
-from itaudit.transforms.output_space import SEPARATORS, normalised, output_space
 from itaudit.transforms.task_variants import delusive_examples
 
 from .conftest import TASK

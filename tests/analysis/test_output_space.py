@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itaudit.transforms.output_space import SEPARATORS, normalised, output_space
+from itaudit.analysis.output_space import SEPARATORS, normalised, output_space
 
 
 @pytest.mark.parametrize(
