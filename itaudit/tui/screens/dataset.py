@@ -7,21 +7,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.worker import Worker, get_current_worker
 
 from itaudit.data.dataset import Dataset
+from itaudit.data.edited import EditedDataset
 from itaudit.data.load import load
+from itaudit.data.overlay import Overlay
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
+from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.instance_text import MATCH_STYLE, InstanceText, instance_json, instance_text
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
@@ -37,7 +40,7 @@ WIDTHS = [(0, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-short"), (16, "-high")]
 
 
-class DatasetScreen(Screen[None]):
+class DatasetScreen(DatasetView):
     """Shows a dataset, or loads it from its path first; `index` is the source row to stand on."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -167,12 +170,32 @@ class DatasetScreen(Screen[None]):
     def _show(self, dataset: Dataset) -> None:
         self.query_one("#loading").display = False
         self.query_one("#body").display = True
+        self.edited = EditedDataset(dataset, Overlay.of(dataset.path))
+        self.view = np.arange(len(dataset), dtype=np.int64)
         lines = self.query_one(LineList)
         lines.show(len(dataset))
         lines.focus()
         if self.index is not None:
             self.call_after_refresh(self._go_to_index, self.index)
         self._paint()
+
+    def position(self) -> int | None:
+        cursor = self.query_one(LineList).cursor
+        return int(self.view[cursor]) if cursor < len(self.view) else None
+
+    def stand_on(self, position: int) -> bool:
+        found = np.flatnonzero(self.view == position)
+        if not len(found):
+            return False
+        self.query_one(LineList).stand_on(int(found[0]))
+        return True
+
+    def changed(self, positions: set[int]) -> None:
+        self.query_one(LineList).remake()
+        self._paint()
+
+    def tell(self, text: str, style: str = "") -> None:
+        self.query_one(PromptLine).say(text, style)
 
     def on_line_list_moved(self) -> None:
         self._paint()
@@ -211,7 +234,7 @@ class DatasetScreen(Screen[None]):
 
     def action_match(self, step: int) -> None:
         if not self._text:
-            self._say("Nothing is searched for; / searches.")
+            self.tell("Nothing is searched for; / searches.")
             return
         if not self.matches:
             self._tell_matches()
@@ -232,7 +255,7 @@ class DatasetScreen(Screen[None]):
         if self.dataset is None:
             return
         if not self.dataset.rejected:
-            self._say("No row was rejected.")
+            self.tell("No row was rejected.")
         else:
             self.app.push_screen(RejectedScreen(self.dataset.rejected))
 
@@ -243,9 +266,9 @@ class DatasetScreen(Screen[None]):
         try:
             path = copy(self.app, instance_json(instance))
         except UserError as error:
-            self._say(str(error), "$error")
+            self.tell(str(error), "$error")
         else:
-            self._say(f"Copied row {instance.index} to the clipboard, and to {path}.")
+            self.tell(f"Copied row {instance.index} to the clipboard, and to {path}.")
 
     def on_prompt_line_typed(self, message: PromptLine.Typed) -> None:
         if message.question == "search":
@@ -307,7 +330,7 @@ class DatasetScreen(Screen[None]):
     def _tell_matches(self) -> None:
         assert self.dataset is not None
         if not self._text:
-            self._say("")
+            self.tell("")
             return
         done = self._reached == len(self.dataset)
         cursor = self.query_one(LineList).cursor
@@ -315,7 +338,7 @@ class DatasetScreen(Screen[None]):
         here = f"{place + 1} of " if place < len(self.matches) and self.matches[place] == cursor else ""
         far = "" if done else f" so far, {100 * self._reached // len(self.dataset)} % searched"
         count = len(self.matches)
-        self._say(f"{here}{count:,} {'match' if count == 1 else 'matches'} for {self._text!r}{far}")
+        self.tell(f"{here}{count:,} {'match' if count == 1 else 'matches'} for {self._text!r}{far}")
 
     def _jump(self, answer: str) -> None:
         assert self.dataset is not None
@@ -328,9 +351,9 @@ class DatasetScreen(Screen[None]):
                 return
         rejected = [each for each in self.dataset.rejected if str(each.index) == number]
         if rejected:
-            self._say(f"Row {number} was rejected: {rejected[0].reason}", "$error")
+            self.tell(f"Row {number} was rejected: {rejected[0].reason}", "$error")
         else:
-            self._say(f"There is no row and no id {answer!r}; rows are counted from 0.", "$error")
+            self.tell(f"There is no row and no id {answer!r}; rows are counted from 0.", "$error")
 
     def _go_to_index(self, index: int, say: bool = True) -> bool:
         """Stands on a row of the source, if it is there."""
@@ -339,14 +362,11 @@ class DatasetScreen(Screen[None]):
             position = self.dataset.position(index)
         except KeyError:
             if say:
-                self._say(f"Row {index} is not in this dataset.", "$error")
+                self.tell(f"Row {index} is not in this dataset.", "$error")
             return False
         self.query_one(LineList).stand_on(position)
         self._paint()
         return True
-
-    def _say(self, text: str, style: str = "") -> None:
-        self.query_one(PromptLine).say(text, style)
 
     def _paint(self) -> None:
         """The title and the instance under the cursor."""
@@ -361,7 +381,8 @@ class DatasetScreen(Screen[None]):
         cursor = self.query_one(LineList).cursor
         if not len(self.dataset):
             return InstanceText(Content.styled("This dataset has no instances; ! says why.", "$foreground-muted"), None)
-        instance = self.dataset[cursor]
+        assert self.edited is not None
+        instance = self.edited[cursor]
         return instance_text(instance, self.highlights if instance.index == self.index else (), self._text)
 
     def _paint_title(self) -> None:
@@ -378,7 +399,8 @@ class DatasetScreen(Screen[None]):
 
     def _line(self, position: int, width: int) -> Content:
         assert self.dataset is not None
-        instance = self.dataset[position]
+        assert self.edited is not None
+        instance = self.edited[position]
         digits = max(3, len(str(len(self.dataset))))
         matches = bisect_left(self.matches, position)
         matched = matches < len(self.matches) and self.matches[matches] == position
