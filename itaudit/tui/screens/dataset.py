@@ -24,7 +24,6 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
-from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.instance_text import MATCH_STYLE, InstanceText, instance_json, instance_text
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
@@ -32,6 +31,7 @@ from itaudit.tui.searching import matching_positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
 from itaudit.tui.widgets.reading_pane import ReadingPane
+from itaudit.tui.workshop_actions import Workshop
 from itaudit.units import duration_text, size_text
 
 SEARCH_GROUP = "dataset.search"
@@ -40,7 +40,7 @@ WIDTHS = [(0, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-short"), (16, "-high")]
 
 
-class DatasetScreen(DatasetView):
+class DatasetScreen(Workshop):
     """Shows a dataset, or loads it from its path first; `index` is the source row to stand on."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
