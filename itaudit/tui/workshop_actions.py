@@ -161,9 +161,15 @@ class Workshop(DatasetView):
     def action_log(self) -> None:
         if self.edited is None:
             return
-        from itaudit.tui.screens.log import LogScreen
+        from itaudit.tui.screens.log import LogScreen, Seen
 
-        self.app.push_screen(LogScreen(self.edited), lambda changed: self.changed(changed or set()))
+        def back(seen: Seen | None) -> None:
+            if seen is not None:
+                self.changed(seen.changed)
+                if seen.position is not None and not self.stand_on(seen.position):
+                    self.tell("The filter leaves this instance out.")
+
+        self.app.push_screen(LogScreen(self.edited), back)
 
 
 def told_edit(edit: Edit) -> str:
