@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -19,8 +20,17 @@ Span = tuple[int, int, str]
 """Half-open offsets in the new text, and a style for them."""
 
 
-def diff_text(before: str, after: str, spans: Iterable[Span] = ()) -> tuple[Content, list[int]]:
-    """Both texts in one, and where each span begins in it.
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """Two texts in one; where in it each span begins, and where each stretch that differs."""
+
+    content: Content
+    spans: list[int]
+    changes: list[int]
+
+
+def diff_text(before: str, after: str, spans: Iterable[Span] = ()) -> Diff:
+    """Both texts in one.
 
     Without colours, `[-what went-]` and `{+what came+}` tell what the styles can't.
     """
@@ -28,10 +38,14 @@ def diff_text(before: str, after: str, spans: Iterable[Span] = ()) -> tuple[Cont
     old, new = before[:LONGEST], after[:LONGEST]
     wanted = sorted(spans)
     starts: dict[Span, int] = {}
-    content = Content()
     parts: list[Content] = []
+    changes: list[int] = []
     length = at = 0
+    kind_before = "same"
     for kind, text in word_changes(old, new):
+        if kind != "same" and kind_before == "same":
+            changes.append(length)
+        kind_before = kind
         lead, tail = ("[-", "-]") if kind == "removed" else ("{+", "+}") if kind == "added" else ("", "")
         if not marked:
             lead = tail = ""
@@ -52,7 +66,7 @@ def diff_text(before: str, after: str, spans: Iterable[Span] = ()) -> tuple[Cont
     content = Content("").join(parts)
     if len(before) > LONGEST or len(after) > LONGEST:
         content += Content.styled(f"\n… only the first {LONGEST:,} characters are compared …", "$foreground-muted")
-    return content, [starts.get(span, 0) for span in wanted]
+    return Diff(content, [starts.get(span, 0) for span in wanted], changes)
 
 
 def marked_text(text: str, spans: Iterable[Span] = ()) -> Content:
@@ -69,8 +83,8 @@ def fields_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> Content:
     """Every field that an edit changed, with the difference of its values."""
     parts = []
     for name, new in after.items():
-        diff, _ = diff_text(value_text(name, before[name]), value_text(name, new))
-        parts.append(Content.assemble((name, "bold $primary"), "\n", diff))
+        diff = diff_text(value_text(name, before[name]), value_text(name, new))
+        parts.append(Content.assemble((name, "bold $primary"), "\n", diff.content))
     return Content("\n\n").join(parts)
 
 

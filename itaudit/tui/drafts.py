@@ -89,6 +89,7 @@ def _typed_elsewhere(draft: Draft) -> bool:
     if draft.pid == os.getpid():
         return False
     try:
-        return abs(psutil.Process(draft.pid).create_time() - draft.started) < 1
+        started: float = psutil.Process(draft.pid).create_time()
     except psutil.Error:
         return False
+    return abs(started - draft.started) < 1

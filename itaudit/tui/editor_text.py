@@ -58,7 +58,7 @@ class EditorText:
         code = ord(character)
         picture = chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else _OWN_MARKS.get(character, "")
         used = set(self.marks.values())
-        for mark in (picture, *_MARKS):
+        for mark in [picture, *_MARKS]:
             if mark and mark not in self._seen and mark not in used:
                 return mark
         raise UserError("this text holds too many kinds of invisible characters to edit it here")

@@ -35,7 +35,7 @@ class Proposer:
         self.state: State = "none"
         self.since = clock()
         self._process: asyncio.subprocess.Process | None = None
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process that writes into it
         self._number = 0
         self._turn = asyncio.Lock()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -14,6 +14,9 @@ from itaudit.tui.editor_parts import names_of
 from itaudit.tui.editor_text import EditorText
 from itaudit.tui.tags import TagSuggester, known_tags, tags_of
 from itaudit.tui.widgets.prompt_line import PromptLine
+
+if TYPE_CHECKING:
+    from itaudit.tui.engines import Engines
 
 REFRESH_SECONDS = 1.0
 """How often the edits of other workbenches are looked for: one look at the size of a file."""
@@ -40,6 +43,7 @@ class Workshop(DatasetView):
 
     def on_mount(self) -> None:
         self._edits_size: int | None = None
+        self._engines: Engines | None = None
         self._asked: EditorText | None = None
         self.set_interval(REFRESH_SECONDS, self._look_for_others)
 
@@ -74,6 +78,34 @@ class Workshop(DatasetView):
             self.tell("There is no instance here yet.")
             return None
         return self.edited, position
+
+    def action_simplify(self) -> None:
+        here = self.here()
+        if here is None:
+            return
+        edited, position = here
+        if not edited[position].response:
+            self.tell("This instance has no response to simplify.")
+            return
+        from itaudit.tui.screens.simplify import SimplifyScreen
+
+        def back(words: str | None) -> None:
+            self.changed({position})
+            self.tell(words or "")
+
+        self.app.push_screen(SimplifyScreen(edited, position, self.engines()), back)
+
+    def engines(self) -> "Engines":
+        """The engines of the user's settings; their processes last as long as this screen."""
+        if self._engines is None:
+            from itaudit.tui.engines import Engines
+
+            self._engines = Engines()
+        return self._engines
+
+    async def on_unmount(self) -> None:
+        if self._engines is not None:
+            await self._engines.end()
 
     def action_edit(self) -> None:
         here = self.here()

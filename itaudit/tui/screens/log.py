@@ -54,7 +54,7 @@ class LogScreen(Screen[Seen]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "undo", "undo or redo", id="log.undo", tooltip="Undo this edit, or redo it where it was undone"),
-        Binding("a", "reapply", "apply again", id="log.reapply", tooltip="Apply a conflicting edit to what is there now"),
+        Binding("a", "reapply", "apply again", id="log.reapply", tooltip="Apply a conflicting edit all the same"),
         Binding("d", "drop", "drop", id="log.drop", tooltip="Drop a conflicting edit"),
         Binding("v", "name", "name version", id="log.name", tooltip="Name the state as it is now"),
         Binding("tab", "switch", "list/text", id="log.switch"),
@@ -168,8 +168,8 @@ class LogScreen(Screen[Seen]):
             found = self._edits.get(edit.edit)
             if found is None:
                 return Content("The edit that this is about is not in the log.")
-            head = f"{edit.op} of an edit of {age_text(self.clock() - found.time)}\n{self._when(edit)}"
-            return Content.assemble(head, "\n\n", fields_diff(found.before, found.after))
+            words = f"{edit.op} of an edit of {age_text(self.clock() - found.time)}\n{self._when(edit)}"
+            return Content.assemble(words, "\n\n", fields_diff(found.before, found.after))
         lines = [f"row {edit.index}, id {visible_line(edit.id)}, by {visible_line(edit.by)}", self._when(edit)]
         reasons = edit.checks.get("reasons") if isinstance(edit.checks, dict) else None
         if reasons:

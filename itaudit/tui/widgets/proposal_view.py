@@ -40,6 +40,9 @@ class ProposalView(Vertical):
         self._proposal: Proposal | None = None
         self._confirmed: list[str] = []
         self._asked = -1
+        self._whole = Content()
+        self._changes: list[int] = []
+        self._change = 0
 
     def compose(self) -> ComposeResult:
         yield ReadingPane(id="difference")
@@ -69,6 +72,12 @@ class ProposalView(Vertical):
         if self._proposal is not None and self._proposal.checks is not None:
             self._paint()
 
+    def to_change(self, step: int) -> None:
+        """Brings the next stretch that differs into view, or the previous one."""
+        if self._changes:
+            self._change = (self._change + step) % len(self._changes)
+            self.reading.show(self._whole, self._changes[self._change])
+
     def ask_about(self, fact: int, confirmed: Sequence[str] = ()) -> None:
         """Makes one of the new facts stand out, and brings it into view; -1 for none."""
         self._asked, self._confirmed = fact, list(confirmed)
@@ -82,14 +91,20 @@ class ProposalView(Vertical):
             style = FACT_STYLE if fact.text not in self._confirmed else CONFIRMED_STYLE
             spans.append((fact.start, fact.end, ASKED_STYLE if number == self._asked else style))
         starts: list[int] = []
+        self._changes = []
         if self.kind == "original":
             content = marked_text(proposal.before)
         elif self.kind == "proposal":
             content, starts = marked_text(proposal.after, spans), [start for start, _, _ in spans]
         else:
-            content, starts = diff_text(proposal.before, proposal.after, spans)
+            diff = diff_text(proposal.before, proposal.after, spans)
+            content, starts, self._changes = diff.content, diff.spans, diff.changes
         whole, lead = self._with_prompt(content, self.kind)
+        self._changes = [lead + start for start in self._changes]
         focus = lead + starts[self._asked] if 0 <= self._asked < len(starts) else None
+        if focus is None and self._changes:
+            focus, self._change = self._changes[0], 0
+        self._whole = whole
         self.reading.show(whole, focus)
         self.query_one("#checks", Static).update(checks_text(proposal.checks, self._confirmed))
 
