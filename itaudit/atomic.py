@@ -1,5 +1,6 @@
 """Writes that a reader, a crash or a full disk never sees half done."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -33,15 +34,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def append_line(path: Path, line: bytes) -> None:
+def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
     """Adds one line to `path` in a single write, so that appends of several processes never mix.
 
     A torn last line, left by a crash, is closed first: it stays unreadable by itself and spoils nothing after it.
+    With `sync` the line is on the disk when this returns. Raises OSError where it could not be written whole.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, (b"\n" if torn else b"") + line.rstrip(b"\n") + b"\n")
+        content = (b"\n" if torn else b"") + line.rstrip(b"\n") + b"\n"
+        if os.write(descriptor, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from itaudit import __version__, paths
+from itaudit.cli_lazy import LazyGroup
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -20,25 +21,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 _OUT = click.option("--out", type=click.Path(path_type=Path), help="Directory that holds the runs (default: runs).")
 
 
-class _Commands(click.Group):
-    """Verbs that import what they need when they are called, since starting quickly is a feature."""
-
-    _LAZY = {"data": ("itaudit.cli_data", "data_group"), "trace": ("itaudit.cli_trace", "trace_command")}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self._LAZY})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in self._LAZY:
-            import importlib
-
-            module, name = self._LAZY[cmd_name]
-            command: click.Command = getattr(importlib.import_module(module), name)
-            return command
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "data": "cli_data:data_group",
+        "simplify": "cli_simplify:simplify_command",
+        "trace": "cli_trace:trace_command",
+    },
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from itaudit.cli_lazy import LazyGroup
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -15,9 +17,20 @@ _SHOWN = 20
 _EMPTY = "the response is empty: all that it teaches is to say nothing"
 
 
-@click.group("data")
+@click.group(
+    "data",
+    cls=LazyGroup,
+    lazy={
+        "dedup": "cli_data_view:dedup_command",
+        "export": "cli_data_edit:export_command",
+        "filter": "cli_data_view:filter_command",
+        "ifd": "cli_ifd:ifd_command",
+        "log": "cli_data_edit:log_command",
+        "stats": "cli_data_view:stats_command",
+    },
+)
 def data_group() -> None:
-    """Check, convert and compare datasets."""
+    """Look into datasets, compare, mend and write them."""
 
 
 _format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
