@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import regex
@@ -12,6 +10,7 @@ from itaudit.analysis.words import content_words, function_words, word_key
 from itaudit.data.instance import Instance
 from itaudit.simplify.facts import NewFact, new_facts
 from itaudit.simplify.names import stem
+from itaudit.simplify.phrase_lists import has_phrase
 from itaudit.simplify.readability import Measures, measures
 
 KEPT = 0.5
@@ -128,16 +127,9 @@ def _dropped(before: str, after: str) -> tuple[tuple[str, ...], float]:
     return dropped, round(1 - len(dropped) / len(wanted), 4) if wanted else 1.0
 
 
-@cache
-def _refusals() -> tuple[str, ...]:
-    lines = Path(__file__).with_name("refusals.txt").read_text(encoding="utf-8").splitlines()
-    return tuple(line for line in lines if line and not line.startswith("#"))
-
-
 def refuses(text: str) -> bool:
-    """Whether a text declines to answer, by the phrases of `refusals.txt` near its beginning."""
-    opening = " ".join(text[: 2 * _REFUSAL_WITHIN].lower().replace("’", "'").split())[:_REFUSAL_WITHIN]
-    return any(phrase in opening for phrase in _refusals())
+    """Whether a text declines to answer, by the phrases of `phrases/refusals.txt` near its beginning."""
+    return has_phrase(text[:_REFUSAL_WITHIN], "refusals")
 
 
 def _ends_early(text: str) -> bool:

@@ -5,12 +5,12 @@ Scripts without capitals (Chinese, Arabic and others) show no names in this way.
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import regex
 import Stemmer
 
 from itaudit.analysis.words import function_words, is_content, sentence_bounds, word_keys, words
+from itaudit.simplify.phrase_lists import listed_words
 
 # What may stand between the beginning of a sentence, a cell, a quotation or a list item and its first word.
 _OPENING = regex.compile(r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$")
@@ -34,10 +34,8 @@ def stem(key: str) -> str:
 
 @cache
 def common_words() -> frozenset[str]:
-    """Stems of common English words, from `common_words.txt` and the function words."""
-    lines = Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8").splitlines()
-    listed = {word for line in lines if not line.startswith("#") for word in line.split()}
-    return frozenset(stem(word) for word in listed | function_words())
+    """Stems of common English words: those of `phrases/common_words.txt` and the function words."""
+    return frozenset(stem(word) for word in listed_words("common_words") | function_words())
 
 
 @dataclass(frozen=True, slots=True)
