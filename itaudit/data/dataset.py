@@ -235,5 +235,19 @@ class Dataset(Sequence[Instance]):
         )
 
 
+def joined(parts: Sequence[Dataset], *, sha256: str = "") -> Dataset:
+    """Consecutive parts of a source as one dataset; nothing is copied."""
+    last = parts[-1]
+    return Dataset(
+        pa.concat_tables([part.table for part in parts], promote_options="permissive"),
+        path=last.path,
+        format=last.format,
+        sha256=sha256,
+        rejected=tuple(rejection for part in parts for rejection in part.rejected),
+        explicit_ids=last.explicit_ids,
+        tasks={record: task for part in parts for record, task in part.tasks.items()},
+    )
+
+
 def _messages(turns: list[dict[str, Any]] | None) -> tuple[Message, ...]:
     return tuple(Message(turn["role"], turn["content"]) for turn in turns) if turns else ()
