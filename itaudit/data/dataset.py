@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, BinaryIO, NamedTuple, overload
 
 import orjson
 import pyarrow as pa
@@ -192,6 +192,14 @@ class Dataset(Sequence[Instance]):
 
     def save(self, path: Path) -> None:
         """Writes an Arrow IPC file that `open` maps, all metadata inside. Raises UserError if it cannot."""
+        try:
+            with replacing(path) as file:
+                self.write(file)
+        except OSError as error:
+            raise UserError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
+
+    def write(self, file: BinaryIO) -> None:
+        """Writes what `save` saves."""
         metadata = {
             "version": _VERSION,
             "path": self.path,
@@ -203,11 +211,8 @@ class Dataset(Sequence[Instance]):
         }
         schema = self.table.schema.with_metadata({_METADATA: orjson.dumps(metadata)})
         options = pa.ipc.IpcWriteOptions(unify_dictionaries=True)
-        try:
-            with replacing(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
-                writer.write_table(self.table.cast(schema))
-        except OSError as error:
-            raise UserError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
+        with pa.ipc.new_file(file, schema, options=options) as writer:
+            writer.write_table(self.table.cast(schema))
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
