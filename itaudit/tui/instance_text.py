@@ -1,6 +1,5 @@
 """An instance as text to read: its turns in order, evidence and matches highlighted, its other columns below."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from textual.content import Content
 from itaudit.data.instance import Instance
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Evidence
+from itaudit.tui.searching import Pattern
 
 EVIDENCE_STYLE = "bold underline $evidence"
 MATCH_STYLE = "reverse"
@@ -50,8 +50,11 @@ def fields_of(instance: Instance) -> Iterator[Field]:
         yield Field(f"references[{number}]", "another accepted answer", reference)
 
 
-def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match: str = "") -> InstanceText:
-    """The instance to read. `highlights` are offsets in its fields; `match` is a searched text, in any case."""
+NOTHING = Pattern("")
+
+
+def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match: Pattern = NOTHING) -> InstanceText:
+    """The instance to read. `highlights` are offsets in its fields; `match` is what is searched for."""
     parts: list[Content] = []
     evidence_at: int | None = None
     match_at: int | None = None
@@ -95,7 +98,7 @@ def instance_json(instance: Instance) -> str:
     return orjson.dumps(kept, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
-def _body(text: str, evidence: Sequence[Evidence], match: str) -> tuple[Content, int | None]:
+def _body(text: str, evidence: Sequence[Evidence], match: Pattern) -> tuple[Content, int | None]:
     """A field's text, and where in it the first highlight begins."""
     if not text:
         return Content.styled("(empty)", "$foreground-muted"), None
@@ -104,7 +107,7 @@ def _body(text: str, evidence: Sequence[Evidence], match: str) -> tuple[Content,
         start = max(0, min(each.start for each in evidence) - _BEFORE)
     shown = text[start : start + SHOWN]
     body, first = Content(visible(shown)), None
-    for found in _found(shown, match):
+    for found in match.spans(shown) if match else ():
         body = body.stylize(MATCH_STYLE, *found)
         first = found[0] if first is None else first
     spans = [(max(0, each.start - start), min(len(shown), each.end - start)) for each in evidence]
@@ -122,17 +125,11 @@ def _body(text: str, evidence: Sequence[Evidence], match: str) -> tuple[Content,
     return body, first
 
 
-def _marked(text: str, match: str) -> Content:
+def _marked(text: str, match: Pattern) -> Content:
     content = Content(visible(text))
-    for found in _found(text, match):
+    for found in match.spans(text) if match else ():
         content = content.stylize(MATCH_STYLE, *found)
     return content
-
-
-def _found(text: str, match: str) -> Iterator[tuple[int, int]]:
-    if match:
-        for found in re.finditer(re.escape(match), text, re.IGNORECASE):
-            yield found.span()
 
 
 def _plain(value: object) -> str:
