@@ -48,10 +48,10 @@ class EditorText:
         return text.replace("\n", "\r\n") if self.crlf else text
 
     def explained(self) -> str:
-        """One line about the marks, such as `␛ stands for U+001B`; empty where there are none."""
+        """One line about the marks, such as `hidden characters: ␛ U+001B`; empty where there are none."""
         marks = [f"{mark} U+{ord(raw):04X}" for raw, mark in list(self.marks.items())[:4]]
         more = f" and {len(self.marks) - 4} more" if len(self.marks) > 4 else ""
-        line = f"{', '.join(marks)}{more} stand for characters that can't be shown" if marks else ""
+        line = f"hidden characters: {', '.join(marks)}{more}" if marks else ""
         return " · ".join(part for part in ("lines end in CR LF" if self.crlf else "", line) if part)
 
     def _free_mark(self, character: str) -> str:

@@ -24,7 +24,8 @@ for line in sys.stdin:
         time.sleep(30)
     if asked["do"] == "late":
         print(json.dumps({"request": asked["request"] - 1, "after": "too late"}), flush=True)
-    print(json.dumps({"request": asked["request"], "after": "x" * asked.get("length", 3), "pid": os.getpid()}), flush=True)
+    answer = {"request": asked["request"], "after": "x" * asked.get("length", 3), "pid": os.getpid()}
+    print(json.dumps(answer), flush=True)
 """
 
 
@@ -69,7 +70,7 @@ async def test_a_process_that_dies_before_it_is_ready_says_why() -> None:
 
 
 async def test_a_problem_in_the_first_line_is_the_one_that_is_told() -> None:
-    proposer = Proposer(child("print('{\"problem\": \"config.toml: simplify.local.model: there is no such folder\"}')"))
+    proposer = Proposer(child('print(\'{"problem": "config.toml: simplify.local.model: there is no such folder"}\')'))
     with pytest.raises(UserError, match=r"^config\.toml: simplify\.local\.model"):
         await proposer.ask({"do": "answer"})
 

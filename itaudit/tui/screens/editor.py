@@ -57,6 +57,11 @@ Save = Callable[[dict[str, Any]], None]
 class ExactArea(TextArea):
     """A text area whose text is always one that its part can be made of, pasted text included."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+home", "to_start", "to the start", id="editor.start", show=False),
+        Binding("ctrl+end", "to_end", "to the end", id="editor.end", show=False),
+    ]
+
     def __init__(self, part: Part) -> None:
         super().__init__(part.shown, soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
         self.part = part
@@ -70,6 +75,12 @@ class ExactArea(TextArea):
             return
         await super()._on_paste(event)
         event.prevent_default()
+
+    def action_to_start(self) -> None:
+        self.move_cursor((0, 0))
+
+    def action_to_end(self) -> None:
+        self.move_cursor(self.document.end)
 
 
 class EditorScreen(Screen[bool]):
@@ -206,7 +217,7 @@ class EditorScreen(Screen[bool]):
             labels.append(f"[{part.label}]{mark}" if place == self.place else f"{part.label}{mark}")
         width = max(8, self.size.width - 2)
         # With many turns, those around the current one.
-        first = self.place
+        first = 0 if len("  ".join(labels)) <= width else self.place
         while first > 0 and len("  ".join(labels[first - 1 : self.place + 1])) < width // 2:
             first -= 1
         before = "‹ " if first else ""
