@@ -1,7 +1,6 @@
 """The workbench: which screen stands on which, themes, keys, and what every screen shares."""
 
 import os
-import tomllib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from textual.theme import Theme
 from itaudit import paths
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
+from itaudit.tui.config import config_path, read_config, write_config
 from itaudit.tui.keymap import read_keymap
 from itaudit.tui.telling import told
 from itaudit.tui.themes import DEFAULT_THEME, load_themes, token_colors
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from itaudit.runs.run import Run
     from itaudit.trace.types import Evidence
 
-CONFIG = "config.toml"
 HOME = "home"
 
 
@@ -70,7 +69,7 @@ class ItauditApp(App[None]):
             self._problems.append(str(error))
             wanted = DEFAULT_THEME
         if wanted not in self.available_themes:
-            self._problems.append(f"{_config_path()}: theme: there is no theme {wanted!r}; `:` lists those there are")
+            self._problems.append(f"{config_path()}: theme: there is no theme {wanted!r}; `:` lists those there are")
             wanted = DEFAULT_THEME
         self.theme = str(wanted)
 
@@ -187,33 +186,3 @@ class ItauditApp(App[None]):
             actions[title] = partial(self.run_action, binding.action, active.node)
         for title, action in actions.items():
             yield SystemCommand(title, f"key {' '.join(dict.fromkeys(keys[title]))}", action)
-
-
-def _config_path() -> Path:
-    return paths.config_dir() / CONFIG
-
-
-def read_config() -> dict[str, object]:
-    """The user's settings; empty where there are none. Raises UserError where the file can't be used."""
-    try:
-        return tomllib.loads(_config_path().read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"{_config_path()}: can't read your settings: {error.strerror}; using the usual ones") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{_config_path()}: not a TOML file: {error}; using the usual settings") from None
-
-
-def write_config(changes: dict[str, object]) -> None:
-    """Changes settings and keeps the others; raises UserError where the file can't be read or written."""
-    import tomli_w
-
-    from itaudit import atomic
-
-    content = tomli_w.dumps(read_config() | changes).encode()
-    try:
-        _config_path().parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(_config_path(), content)
-    except OSError as error:
-        raise UserError(f"{_config_path()}: can't write your settings: {error.strerror}") from None
