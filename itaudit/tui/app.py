@@ -22,6 +22,7 @@ from itaudit.tui.telling import told
 from itaudit.tui.themes import DEFAULT_THEME, load_themes, token_colors
 
 if TYPE_CHECKING:
+    from itaudit.data.cache import Cached
     from itaudit.data.dataset import Dataset
     from itaudit.runs.run import Run
     from itaudit.trace.types import Evidence
@@ -42,9 +43,11 @@ class ItauditApp(App[None]):
         Binding("ctrl+c", "quit", "quit", id="app.interrupt", tooltip="Quit; a job goes on", show=False, system=True),
     ]
 
-    def __init__(self, path: Path | None, runs_dir: Path) -> None:
+    def __init__(self, path: Path | None, runs_dir: Path, *, source: "Cached | None" = None) -> None:
+        """`source` is the dataset at the path where it is being read already."""
         super().__init__()
         self.path = path
+        self.source = source
         self.runs_dir = runs_dir
         self._problems: list[str] = []
         # Textual can't replace the lowest screen of a stack, so the list of runs gets a stack of its own.
@@ -78,6 +81,8 @@ class ItauditApp(App[None]):
 
     def _first_screen(self) -> Screen[None]:
         """The screen that everything else is opened from."""
+        if self.source is not None:
+            return self._dataset(self.source)
         if self.path is None:
             return self._home()
         try:
@@ -120,7 +125,7 @@ class ItauditApp(App[None]):
         return LiveScreen(run)
 
     def _dataset(
-        self, source: "Dataset | Path", index: int | None = None, highlights: "Sequence[Evidence]" = ()
+        self, source: "Dataset | Path | Cached", index: int | None = None, highlights: "Sequence[Evidence]" = ()
     ) -> Screen[None]:
         from itaudit.tui.screens.dataset import DatasetScreen
 
