@@ -58,9 +58,7 @@ class Cached:
         self._here: tuple[Dataset, pa.Table] | UserError | None = None
 
     @classmethod
-    def open(
-        cls, source: str | Path, *, format: str = "auto", split: str | None = None, turn: int = -1
-    ) -> "Cached":
+    def open(cls, source: str | Path, *, format: str = "auto", split: str | None = None, turn: int = -1) -> "Cached":
         """Takes what `itaudit.data.load.load` takes and returns at once; starts a loader if there is no copy.
 
         What is wrong with the source shows in `problem` after a `poll`.

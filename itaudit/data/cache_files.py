@@ -1,10 +1,10 @@
 """Where parsed datasets are kept, which of them still hold, and which make room for others.
 
-    CACHE/datasets/KEY/             one source as it was at one moment
-        0000.arrow, 0001.arrow …    consecutive parts of the dataset, each as `Dataset.save` writes it
-        0000.measures …             what is measured of their instances
-        whole.json                  written last: without it the folder is no copy
-    CACHE/datasets/KEY.XXXX.partial/  the same while a loader writes it, with a lock that it holds
+CACHE/datasets/KEY/             one source as it was at one moment
+    0000.arrow, 0001.arrow …    consecutive parts of the dataset, each as `Dataset.save` writes it
+    0000.measures …             what is measured of their instances
+    whole.json                  written last: without it the folder is no copy
+CACHE/datasets/KEY.XXXX.partial/  the same while a loader writes it, with a lock that it holds
 """
 
 import fcntl

@@ -52,7 +52,7 @@ def joined_measures(tables: Sequence[pa.Table]) -> pa.Table:
             kinds.setdefault(field.name, set()).add(field.type)
     names = list(kinds)[: len(MEASURES) + COLUMNS]
     schema = pa.schema([(name, _common(kinds[name])) for name in names])
-    return pa.concat_tables([_conformed(table, schema) for table in tables])
+    return pa.concat_tables([conformed(table, schema) for table in tables])
 
 
 def word_counts(texts: pa.Array) -> npt.NDArray[np.int64]:
@@ -196,7 +196,8 @@ def _common(kinds: Iterable[pa.DataType]) -> pa.DataType:
     return pa.float64() if kinds == {pa.int64(), pa.float64()} else pa.large_string()
 
 
-def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the columns and types of a schema that measures were joined to."""
     if table.schema.equals(schema):
         return table
     columns = [

@@ -1,6 +1,6 @@
 """The list of a dataset, line by line: columns that the user chose, aligned, as many of them as fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from textual.content import Content
 
 from itaudit.data.edited import EditedDataset, EditedRow
+from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible_line
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.listing import Flags
-from itaudit.tui.searching import Pattern
 
 TEXTS = ("instruction", "input", "response")
 DEFAULT = ("row", "words", "turns", "category", "task", "instruction")
@@ -40,12 +40,16 @@ _SCANNED = 4000
 
 @dataclass(slots=True)
 class DatasetLines:
-    """What the lines are made of. `found` and `grouped` flag positions; `scores` are those of a ranking."""
+    """What the lines are made of.
+
+    `patterns` are highlighted in a field, or in all where it is empty. `found` flags the positions that a search
+    found, `grouped` those with duplicates; `scores` are those of a ranking, and `rows` all instances with edits.
+    """
 
     edited: EditedDataset
     measures: pa.Table | None = None
     chosen: Sequence[str] = DEFAULT
-    pattern: Pattern = field(default_factory=lambda: Pattern(""))
+    patterns: Sequence[tuple[str, Pattern]] = ()
     found: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     grouped: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     scores: Mapping[int, float] | None = None
@@ -56,6 +60,11 @@ class DatasetLines:
         """Every column that could be shown."""
         own = ["row", "id", "tags", *TEXTS]
         return own + ([] if self.measures is None else [n for n in self.measures.column_names if n not in own])
+
+    def sortable(self) -> list[tuple[str, bool]]:
+        """The columns that the list can be sorted by, and whether each holds numbers."""
+        names = [] if self.measures is None else self.measures.column_names
+        return [(name, self._is_number(name)) for name in names] + [("id", False)]
 
     def columns(self, width: int) -> list[tuple[str, int]]:
         """The chosen columns that fit in a width, each with its own; the last text takes what is left over."""
@@ -107,7 +116,7 @@ class DatasetLines:
         if not any(name == "row" for name, _ in columns):
             parts.append(marks)
         for name, room in columns:
-            parts.append(self._cell(name, position, row, room, matched))
+            parts.append(self._cell(name, position, row, room))
             if name == "row":
                 parts[-1] = Content("").join([parts[-1], marks])
         line = Content(" ").join(parts)
@@ -130,9 +139,9 @@ class DatasetLines:
         third = "•" if matched else "≡" if group else " "
         return Content.assemble((state, style), (remark, "$secondary"), (third, "bold $accent"))
 
-    def _cell(self, name: str, position: int, row: EditedRow | None, room: int, matched: bool) -> Content:
+    def _cell(self, name: str, position: int, row: EditedRow | None, room: int) -> Content:
         if name in TEXTS:
-            return self._text(name, position, row, room, matched)
+            return self._text(name, position, row, room)
         text = shortened(visible_line(_shown(self._value(name, position, row))), room)
         gap = " " * (room - text_cells(text))
         return Content.styled(gap + text if self._is_number(name) else text + gap, "$foreground-muted")
@@ -152,7 +161,7 @@ class DatasetLines:
             return None
         return self.measures.column(name)[position].as_py()
 
-    def _text(self, name: str, position: int, row: EditedRow | None, room: int, matched: bool) -> Content:
+    def _text(self, name: str, position: int, row: EditedRow | None, room: int) -> Content:
         if row is not None:
             text: str | None = getattr(row.instance, name)
         else:
@@ -161,8 +170,9 @@ class DatasetLines:
                 text = self.edited.source[position].instruction
         if not text:
             return Content.styled(("(none)" if text is None else "(empty)").ljust(room)[:room], "$foreground-muted")
-        text = text[: max(_SCANNED if matched else 0, 4 * room + 8)]
-        spans = self.pattern.spans(text) if matched and self.pattern else []
+        patterns = [pattern for where, pattern in self.patterns if where in ("", name)]
+        text = text[: max(_SCANNED if patterns else 0, 4 * room + 8)]
+        spans = sorted(span for pattern in patterns for span in pattern.spans(text))
         start = 0
         if spans and spans[0][1] > room - 2:
             # What was found would lie beyond the edge.
@@ -218,7 +228,7 @@ def _words(text: str | None) -> int | None:
     return None if text is None else len(text.split())
 
 
-_COUNTED = {
+_COUNTED: Mapping[str, Callable[[EditedRow], int | None]] = {
     "words": lambda row: _words(row.instance.response),
     "chars": lambda row: None if row.instance.response is None else len(row.instance.response),
     "prompt_words": lambda row: _words(row.instance.prompt),

@@ -7,9 +7,9 @@ import orjson
 from textual.content import Content
 
 from itaudit.data.instance import Instance
+from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Evidence
-from itaudit.tui.searching import Pattern
 
 EVIDENCE_STYLE = "bold underline $evidence"
 MATCH_STYLE = "reverse"
@@ -50,11 +50,10 @@ def fields_of(instance: Instance) -> Iterator[Field]:
         yield Field(f"references[{number}]", "another accepted answer", reference)
 
 
-NOTHING = Pattern("")
-
-
-def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match: Pattern = NOTHING) -> InstanceText:
-    """The instance to read. `highlights` are offsets in its fields; `match` is what is searched for."""
+def instance_text(
+    instance: Instance, highlights: Sequence[Evidence] = (), patterns: Sequence[Pattern] = ()
+) -> InstanceText:
+    """The instance to read. `highlights` are offsets in its fields; `patterns` are what is searched for."""
     parts: list[Content] = []
     evidence_at: int | None = None
     match_at: int | None = None
@@ -62,7 +61,7 @@ def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match
     several = bool(instance.history or instance.later)
     for field in fields_of(instance):
         own = [evidence for evidence in highlights if evidence.field == field.name]
-        body, first = _body(field.text, own, match)
+        body, first = _body(field.text, own, patterns)
         title = f"{field.title}  ◂ audited turn" if several and field.name == "response" else field.title
         block = Content.assemble((visible_line(title), "bold $primary"), "\n", body)
         if first is not None:
@@ -74,7 +73,7 @@ def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match
         length += len(block) + 2
     if instance.extra:
         rows = [
-            Content.assemble((f"{visible_line(str(name))}  ", "$foreground-muted"), _marked(_plain(value), match))
+            Content.assemble((f"{visible_line(str(name))}  ", "$foreground-muted"), _marked(_plain(value), patterns))
             for name, value in instance.extra.items()
         ]
         parts.append(Content.assemble(("other columns", "bold $primary"), "\n", Content("\n").join(rows)))
@@ -98,7 +97,7 @@ def instance_json(instance: Instance) -> str:
     return orjson.dumps(kept, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
-def _body(text: str, evidence: Sequence[Evidence], match: Pattern) -> tuple[Content, int | None]:
+def _body(text: str, evidence: Sequence[Evidence], patterns: Sequence[Pattern]) -> tuple[Content, int | None]:
     """A field's text, and where in it the first highlight begins."""
     if not text:
         return Content.styled("(empty)", "$foreground-muted"), None
@@ -107,7 +106,7 @@ def _body(text: str, evidence: Sequence[Evidence], match: Pattern) -> tuple[Cont
         start = max(0, min(each.start for each in evidence) - _BEFORE)
     shown = text[start : start + SHOWN]
     body, first = Content(visible(shown)), None
-    for found in match.spans(shown) if match else ():
+    for found in _found(shown, patterns):
         body = body.stylize(MATCH_STYLE, *found)
         first = found[0] if first is None else first
     spans = [(max(0, each.start - start), min(len(shown), each.end - start)) for each in evidence]
@@ -125,11 +124,15 @@ def _body(text: str, evidence: Sequence[Evidence], match: Pattern) -> tuple[Cont
     return body, first
 
 
-def _marked(text: str, match: Pattern) -> Content:
+def _marked(text: str, patterns: Sequence[Pattern]) -> Content:
     content = Content(visible(text))
-    for found in match.spans(text) if match else ():
+    for found in _found(text, patterns):
         content = content.stylize(MATCH_STYLE, *found)
     return content
+
+
+def _found(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int]]:
+    return sorted(span for pattern in patterns for span in pattern.spans(text))
 
 
 def _plain(value: object) -> str:
