@@ -35,6 +35,8 @@ _ABBREVIATED = regex.compile(
     r"\b(?:Inc|Ltd|Co|Corp|Mt|Rev|Gen|Sen|Gov|Capt|Lt|Col|Sgt|Ave|Blvd|Rd|approx|ca|cf|pp?|vol|ed|al|Ph\.D|U\.S|e\.g|i\.e"
     r"|[Jj]an|[Ff]eb|[Aa]pr|[Aa]ug|[Ss]ept?|[Oo]ct|[Nn]ov|[Dd]ec)\.$"
 )
+# Dialogue, questions with their answers, forms.
+_LABELLED = regex.compile(r"^[ \t]*[\p{L}\p{N}][\w'’]*(?:[ -][\w'’]+){0,2}:(?=\s)", regex.MULTILINE)
 _NEGATION = frozenset("no not never none nothing neither nor cannot yes true false correct incorrect".split())
 _COUNTING = frozenset("firstly secondly thirdly fourthly finally lastly first second third next then".split())
 
@@ -62,9 +64,13 @@ def simplified(instance: Instance) -> str:
     sentences = [sentence for at, part in enumerate(parts) if part.kind == "prose" for sentence in _sentences(at, part)]
     if not sentences:
         return _settled(response, joined(parts), plain)
-    _drop_fillers(instance, sentences, parts)
-    if not _stays(instance, sentences):
-        _select(instance.prompt, [sentence for sentence in sentences if sentence.kept])
+    # Responses often repeat their input word for word: what was asked is the instruction alone.
+    asked = _stems(instance.instruction)
+    whole = has_phrase(instance.instruction, "wanted_whole") or len(_LABELLED.findall(plain)) > 1
+    _drop_fillers(asked, sentences, parts, whole=whole)
+    left = [sentence for sentence in sentences if sentence.kept]
+    if not whole and len(left) > SHORT_SENTENCES and sum(sentence.length for sentence in left) >= SHORT_WORDS:
+        _select(asked, left)
     return _settled(response, _rebuilt(parts, sentences), plain)
 
 
@@ -101,16 +107,20 @@ def _stems(text: str) -> frozenset[str]:
     return frozenset(stem(word.key) for word in content_words(text))
 
 
-def _drop_fillers(instance: Instance, sentences: list[_Sentence], parts: Sequence[Block]) -> None:
-    """Drops the sentences that answer nothing, and cuts what sentences open with and do not need."""
-    prompt = _stems(instance.prompt)
-    while (first := next((s for s in sentences if s.kept), None)) and _announces(first, prompt, sentences, parts):
+def _drop_fillers(asked: frozenset[str], sentences: list[_Sentence], parts: Sequence[Block], *, whole: bool) -> None:
+    """Drops the sentences that answer nothing, and cuts what sentences open with and do not need.
+
+    `whole` is a response that was asked for as one piece: it loses only what stands around it.
+    """
+    while (first := next((s for s in sentences if s.kept), None)) and _announces(first, asked, sentences, parts):
         first.kept = False
     for sentence in sentences:
         if opening_end(sentence.said, "disclaimers") and " but " not in sentence.text and _others(sentences, sentence):
             sentence.kept = False
     while (last := _last(sentences, parts)) and opening_end(last.said, "closings") and _others(sentences, last):
         last.kept = False
+    if whole:
+        return
     last = _last(sentences, parts)
     if last and (end := opening_end(last.said, "summaries")) and _others(sentences, last):
         rest = frozenset().union(*(s.stems for s in sentences if s is not last and s.kept), *map(_part_stems, parts))
@@ -134,28 +144,24 @@ def _others(sentences: Sequence[_Sentence], sentence: _Sentence) -> bool:
 def _last(sentences: Sequence[_Sentence], parts: Sequence[Block]) -> _Sentence | None:
     """The last sentence that is left, where no list, code or table stands behind it."""
     last = next((s for s in reversed(sentences) if s.kept), None)
-    return last if last and last.block == len(parts) - 1 or last and _gone_behind(last, sentences, parts) else None
+    return last if last and all(part.kind == "prose" for part in parts[last.block + 1 :]) else None
 
 
-def _gone_behind(last: _Sentence, sentences: Sequence[_Sentence], parts: Sequence[Block]) -> bool:
-    return all(part.kind == "prose" for part in parts[last.block + 1 :])
-
-
-def _announces(first: _Sentence, prompt: frozenset[str], sentences: list[_Sentence], parts: Sequence[Block]) -> bool:
+def _announces(first: _Sentence, asked: frozenset[str], sentences: list[_Sentence], parts: Sequence[Block]) -> bool:
     """Whether an opening sentence answers nothing: an interjection, an announcement, or the question once more."""
     said = first.said
-    followed = _others(sentences, first) or any(part.kind != "prose" for part in parts)
-    if not followed:
+    others = _others(sentences, first)
+    if not others and all(part.kind == "prose" for part in parts):
         return False
     bare = " ".join(said.lower().replace("’", "'").split()).rstrip("!.,: ")
     if bare in phrases("interjections"):
         return True
-    if said.endswith(":") and (opening_end(said, "preambles") or first.stems <= prompt):
-        return True
+    repeats = bool(first.stems) and first.stems <= asked
+    if said.endswith(":"):
+        return repeats or bool(opening_end(said, "preambles"))
     if said.endswith("?"):
-        return bool(first.stems) and first.stems <= prompt
-    restates = first.length > 4 and bool(first.stems) and first.stems <= prompt and _others(sentences, first)
-    return restates and _NEGATION.isdisjoint(word_keys(said))
+        return repeats and others
+    return repeats and others and first.length > 4 and _NEGATION.isdisjoint(word_keys(said))
 
 
 def _cut(sentence: _Sentence, end: int) -> None:
@@ -169,16 +175,9 @@ def _cut(sentence: _Sentence, end: int) -> None:
     sentence.stems, sentence.length = _stems(rest), len(word_keys(rest))
 
 
-def _stays(instance: Instance, sentences: Sequence[_Sentence]) -> bool:
-    """Whether all sentences that are left stay: a short response, or one that was asked for as one piece."""
-    kept = [sentence for sentence in sentences if sentence.kept]
-    short = len(kept) <= SHORT_SENTENCES or sum(sentence.length for sentence in kept) < SHORT_WORDS
-    return short or has_phrase(instance.instruction, "wanted_whole")
-
-
-def _select(prompt: str, sentences: Sequence[_Sentence]) -> None:
+def _select(asked: frozenset[str], sentences: Sequence[_Sentence]) -> None:
     """Keeps the best sentences until they hold their share of the words; the others go."""
-    asked, everywhere = _stems(prompt), Counter(s for sentence in sentences for s in sentence.stems)
+    everywhere = Counter(s for sentence in sentences for s in sentence.stems)
     total, held, chosen = sum(sentence.length for sentence in sentences), 0, set[int]()
     scores = [_score(at, sentence, asked, everywhere) for at, sentence in enumerate(sentences)]
     # Sentences that lead to a list or code, or count steps, belong to what follows.

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from itaudit.data.instance import Instance
-from itaudit.simplify.checks import Checks
+from itaudit.data.instance import Instance, Message
+from itaudit.simplify.answers import answer_of
+from itaudit.simplify.checks import KEPT, Checks, check
+from itaudit.simplify.extractive import ENGINE as EXTRACTIVE
+from itaudit.simplify.extractive import simplified
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,60 @@ class Proposal:
 def failed(instance: Instance, engine: str, problem: str) -> Proposal:
     """The record of an instance for which an engine has no proposal."""
     return Proposal(instance.id, instance.index, instance.response or "", "", engine, problem=problem)
+
+
+def proposed(
+    instance: Instance,
+    written: str,
+    engine: str,
+    *,
+    finish: str = "stop",
+    threshold: float = KEPT,
+    prompt_tokens: int = 0,
+    completion_tokens: int = 0,
+    seed: int = 0,
+) -> Proposal:
+    """The proposal that a model's text makes, checked."""
+    before = instance.response or ""
+    after = written if engine == EXTRACTIVE else answer_of(written, before)
+    return Proposal(
+        id=instance.id,
+        index=instance.index,
+        before=before,
+        after=after,
+        engine=engine,
+        checks=check(instance, after, finish=finish, threshold=threshold),
+        finish=finish,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        seed=seed,
+    )
+
+
+def extracted(instance: Instance, *, threshold: float = KEPT) -> Proposal:
+    """The proposal of the engine that needs no model."""
+    return proposed(instance, simplified(instance), EXTRACTIVE, threshold=threshold)
+
+
+def instance_to_json(instance: Instance) -> dict[str, Any]:
+    """What engines read of an instance, as a JSON object."""
+    return {
+        "id": instance.id,
+        "index": instance.index,
+        "instruction": instance.instruction,
+        "input": instance.input,
+        "response": instance.response,
+        "history": [{"role": message.role, "content": message.content} for message in instance.history],
+    }
+
+
+def instance_from_json(content: Mapping[str, Any]) -> Instance:
+    """The instance of a JSON object that `instance_to_json` made. Raises KeyError or TypeError where it is none."""
+    return Instance(
+        index=content["index"],
+        id=content["id"],
+        instruction=content["instruction"],
+        input=content["input"],
+        response=content["response"],
+        history=tuple(Message(**turn) for turn in content["history"]),
+    )
