@@ -201,7 +201,7 @@ def _present(dataset: Dataset, step: str) -> dict[int, Task]:
 def _laid_out(task: Task, changes: Mapping[str, Any], *, shown: bool | None = None) -> Task:
     original = original_task(task)
     before = task.get(LAYOUT, {"shown": False})
-    kept = {key: original[key] for key in ("Definition", "Positive Examples") if key in original}
+    kept = {"Definition": original["Definition"], "Positive Examples": original.get("Positive Examples", [])}
     return {**task, **changes, LAYOUT: {**kept, "shown": before["shown"] if shown is None else shown}}
 
 
