@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, BinaryIO, NamedTuple, overload
 
 import orjson
 import pyarrow as pa
@@ -199,6 +199,14 @@ class Dataset(Sequence[Instance]):
 
     def save(self, path: Path) -> None:
         """Writes an Arrow IPC file that `open` maps, all metadata inside. Raises UserError if it cannot."""
+        try:
+            with replacing(path) as file:
+                self.write(file)
+        except OSError as error:
+            raise UserError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
+
+    def write(self, file: BinaryIO) -> None:
+        """Writes what `save` saves."""
         metadata = {
             "version": _VERSION,
             "path": self.path,
@@ -210,11 +218,8 @@ class Dataset(Sequence[Instance]):
         }
         schema = self.table.schema.with_metadata({_METADATA: orjson.dumps(metadata)})
         options = pa.ipc.IpcWriteOptions(unify_dictionaries=True)
-        try:
-            with replacing(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
-                writer.write_table(self.table.cast(schema))
-        except OSError as error:
-            raise UserError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
+        with pa.ipc.new_file(file, schema, options=options) as writer:
+            writer.write_table(self.table.cast(schema))
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
@@ -240,6 +245,20 @@ class Dataset(Sequence[Instance]):
             explicit_ids=metadata["explicit_ids"],
             tasks=dict(metadata["tasks"]),
         )
+
+
+def joined(parts: Sequence[Dataset], *, sha256: str = "") -> Dataset:
+    """Consecutive parts of a source as one dataset; nothing is copied."""
+    last = parts[-1]
+    return Dataset(
+        pa.concat_tables([part.table for part in parts], promote_options="permissive"),
+        path=last.path,
+        format=last.format,
+        sha256=sha256,
+        rejected=tuple(rejection for part in parts for rejection in part.rejected),
+        explicit_ids=last.explicit_ids,
+        tasks={record: task for part in parts for record, task in part.tasks.items()},
+    )
 
 
 def _messages(turns: list[dict[str, Any]] | None) -> tuple[Message, ...]:
