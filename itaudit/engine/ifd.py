@@ -17,14 +17,16 @@ from pathlib import Path
 import orjson
 import torch
 
-from itaudit import atomic, paths
+from itaudit import atomic, paths, transforms
+from itaudit.data.dataset import Dataset
 from itaudit.data.instance import Instance
 from itaudit.engine.context import ContextBuilder, prompt_messages
-from itaudit.engine.device import choose_device, choose_dtype
+from itaudit.engine.device import choose_device, choose_dtype, release_memory
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, max_positions
 from itaudit.engine.score import ScoredSequence, response_logits
 from itaudit.errors import UserError
 from itaudit.recipe import Base, Context
+from itaudit.steps import Ifd
 
 MAX_LENGTH = 1024
 """Tokens of prompt and response together, as in the paper; longer responses are measured over their beginning."""
@@ -92,6 +94,24 @@ def load_for_ifd(base: Base, device: str) -> LoadedModel:
     files = find_model(base.model, revision=base.revision, code=base.trust_remote_code)
     dtype = choose_dtype(base.dtype, place)
     return load_model(files, device=place, dtype=dtype, code=base.trust_remote_code)
+
+
+def measured_by(
+    base: Base, device: str, context: Context, progress: Callable[[int, int], None] = lambda *_: None
+) -> transforms.Difficulties:
+    """What the step `ifd` asks for its numbers: the model that it names, else `base`, is loaded when it is asked."""
+
+    def measure(dataset: Dataset, step: Ifd) -> list[float | None]:
+        other = step.model and step.model != base.model
+        chosen = base.model_copy(update={"model": step.model, "revision": "main"}) if other else base
+        loaded = load_for_ifd(chosen, device)
+        found = difficulties(loaded, dataset, context, progress=progress)
+        place = loaded.device
+        del loaded
+        release_memory(place)
+        return [one.ifd if one else None for one in found]
+
+    return measure
 
 
 def difficulties(

@@ -127,7 +127,7 @@ def make_data(make_run: MakeRun, steps: list[str]) -> dict[str, Any]:
 def test_what_cannot_be_done_is_told_before_any_model_is_loaded(
     make_run: MakeRun, steps: list[str], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("itaudit.engine.prepare.load_for_ifd", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("itaudit.engine.ifd.load_for_ifd", lambda *_: pytest.fail("a model was loaded"))
     run = make_run(data=make_data(make_run, steps))
     with pytest.raises(UserError) as caught:
         prepared(run)
