@@ -119,7 +119,7 @@ def make_data(make_run: MakeRun, steps: list[str]) -> dict[str, Any]:
     ("steps", "says"),
     [
         (["longest:k=9"], "data.transforms: transform longest:k=9,unit=words: k=9 is more than the 8 instances"),
-        (["score:column=quality,k=2"], "data.transforms: transform score:column=quality,k=2,order=highest: score:"),
+        (["score:column=quality,k=2"], "data.transforms: transform score:column=quality,k=2,order=highest: "),
         (["definition:variant=empty"], "is alpaca; definitions and examples are those of"),
         (["ifd:k=9"], "k=9 is more than the 8 instances"),
     ],
