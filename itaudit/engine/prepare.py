@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from itaudit import atomic, transforms
 from itaudit.data.dataset import Dataset
-from itaudit.data.load import load
+from itaudit.data.versions import load_version
 from itaudit.engine.context import prompt_messages
 from itaudit.engine.ifd import measured_by
 from itaudit.engine.reporter import Reporter
@@ -43,7 +43,7 @@ def read_rows(
 
     Raises UserError where there are none, and where a transform can't be carried out.
     """
-    dataset = load(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
+    dataset = load_version(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
     if dataset.rejected:
         first = dataset.rejected[0]
         reporter.note(
