@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -64,11 +63,9 @@ class Cached:
         What is wrong with the source shows in `problem` after a `poll`.
         """
         cached = cls(str(source), {"format": format, "split": split, "turn": turn})
-        try:
+        # If it can't be looked at, the loader says why.
+        with contextlib.suppress(OSError):
             cached._whole = find_whole(key_of(cached.source, **cached._options))
-        except OSError:
-            # The loader says what is wrong with it.
-            pass
         if cached._whole is None:
             cached._start()
         return cached
@@ -125,7 +122,7 @@ class Cached:
         arguments = [self.source, "--format", self._options["format"], "--turn", str(self._options["turn"])]
         if self._options["split"] is not None:
             arguments += ["--split", self._options["split"]]
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "itaudit.data.loader", *arguments],
             stdin=subprocess.DEVNULL,
@@ -151,6 +148,12 @@ class Cached:
 
     def _take(self, messages: list[dict[str, Any]], ended: bool) -> bool:
         sha256 = ""
+        unwritable = [message["unwritable"] for message in messages if "unwritable" in message]
+        if unwritable:
+            # The loader took what it had written away with it, lest the disk stays full.
+            self.warning = f"{unwritable[0]}; the dataset is read without it"
+            self._read_here()
+            return True
         for message in messages:
             if "part" in message:
                 if not self._map_part(Path(message["folder"]), message["part"]):
@@ -159,10 +162,6 @@ class Cached:
                 self.share = done[0] / done[1] if done and done[1] else None
             elif "whole" in message:
                 sha256 = message["sha256"]
-            elif "unwritable" in message:
-                self.warning = f"{message['unwritable']}; the dataset is read without it"
-                self._read_here()
-                return True
             else:
                 self.problem = message["problem"]
         if sha256:

@@ -5,7 +5,7 @@ On standard output it says, one JSON object a line:
 
     {"part": 0, "folder": …, "rows": …, "done": [bytes read, of bytes] or null}   a part can be mapped
     {"whole": …folder, "parts": …, "sha256": …}                                   all is there
-    {"problem": "one line"}                                                       the source can't be read, or not further
+    {"problem": "one line"}                                                       the source can't be read on
     {"unwritable": "one line"}                                                    the cache can't be written
 """
 
@@ -64,19 +64,23 @@ def _load(key: Key, source: str, reading_options: dict[str, Any]) -> None:
 
     reading = Reading(source, **reading_options)
     partial = _written(lambda: Partial(key))
+    rows = number = 0
     try:
-        rows = number = 0
         for number, part in enumerate(reading.parts(_sizes())):
             _written(lambda part=part, number=number: _write(partial.folder, number, part, measured(part)))
             rows += len(part)
             _say({"part": number, "folder": str(partial.folder), "rows": rows, "done": reading.done()})
+            if number == 0:
+                clean(key.name)
         sha256 = reading.sha256()
         if key_of(source, **reading_options) != key:
             raise UserError(f"{source}: changed while it was read; open it again to see it as it is now")
         _written(lambda: partial.publish(number + 1, sha256))
-        _say({"whole": str(copies_folder() / key.name), "parts": number + 1, "sha256": sha256})
-    finally:
-        partial.close()
+    except _Unwritable:
+        partial.remove()
+        raise
+    # After any other failure the parts stay: they are shown. The next loader clears them away.
+    _say({"whole": str(copies_folder() / key.name), "parts": number + 1, "sha256": sha256})
     clean(key.name)
 
 

@@ -72,8 +72,8 @@ def sorted_positions(edited: EditedDataset, measures: pa.Table, positions: Posit
     """
     name, descending = _sort_column(measures, sort)
     if name == "row":
-        keys = -positions if descending else positions
-        return positions[np.argsort(keys, kind="stable")]
+        ascending: Positions = np.sort(positions)
+        return ascending[::-1] if descending else ascending
     if name == "id":
         values = edited.source.table.column("id").take(pa.array(positions))
     else:
@@ -82,7 +82,8 @@ def sorted_positions(edited: EditedDataset, measures: pa.Table, positions: Posit
     present = np.flatnonzero(~absent)
     keys = -ranks[present] if descending else ranks[present]
     order = np.concatenate([present[np.argsort(keys, kind="stable")], np.flatnonzero(absent)])
-    return positions[order]
+    ordered: Positions = positions[order]
+    return ordered
 
 
 def facets(measures: pa.Table, positions: Positions | None, column: str) -> list[tuple[Any, int]]:
