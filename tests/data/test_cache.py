@@ -200,8 +200,8 @@ def large(tmp_path: Path) -> Path:
 
 def test_a_killed_loader_is_told_and_what_it_left_is_cleared(large: Path, json_lines: Lines, own_cache: Path) -> None:
     cached, folder = _paused(large, own_cache)
-    assert cached._process is not None
-    os.kill(cached._process.pid, signal.SIGKILL)
+    assert cached._loader is not None
+    os.kill(cached._loader.pid, signal.SIGKILL)
     assert "killed by signal 9" in _problem(cached)
     assert cached.dataset is not None and cached.dataset[255].response == "long " * 400
     assert folder.exists()
