@@ -297,9 +297,17 @@ def open_workbench(path: Path | None) -> None:
     """The workbench on a path, or on its home screen."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("the workbench needs a terminal; `itaudit show RUN` and `--json` work without one", code=2)
+    from itaudit.runs.run import is_run
+
+    source = None
+    if path is not None and not is_run(path):
+        from itaudit.data.cache import Cached
+
+        # Reading begins while the screens are still being imported.
+        source = Cached.open(path)
     from itaudit.tui.app import ItauditApp
 
-    ItauditApp(path, paths.runs_dir()).run()
+    ItauditApp(path, paths.runs_dir(), source=source).run()
 
 
 def print_json(document: Any) -> None:

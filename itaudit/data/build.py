@@ -12,13 +12,18 @@ from itaudit.data.sources import Bad, Batch
 
 
 class Builder:
-    """Takes batches of records in the order of the source and makes one dataset of them."""
+    """Takes batches of records in the order of the source and makes parts of a dataset of them.
 
-    def __init__(self, format: Format, turn: int) -> None:
+    `task_names` are the names of task files, which name their tasks.
+    """
+
+    def __init__(self, format: Format, turn: int, *, path: str, task_names: list[str] | None = None) -> None:
         self._format = format
         self._turn = turn
-        self._tables: list[pa.Table] = []
+        self._path = path
+        self._names = task_names or []
         self._columns: list[list[Any]] = [[] for _ in SCHEMA]
+        self._native: list[pa.Table] = []
         self._rejected: list[Rejection] = []
         self._tasks: dict[int, Record] = {}
         self._ids: set[str] = set()
@@ -37,33 +42,47 @@ class Builder:
             else:
                 parsed = self._format.parse(record, self._turn)
                 if parsed.task is not None:
-                    self._tasks[self._record] = {"name": f"task{self._record}", **parsed.task}
+                    name = self._names[self._record] if self._record < len(self._names) else f"task{self._record}"
+                    self._tasks[self._record] = {**parsed.task, "name": name}
                 for row in parsed.rows:
                     if self._take(row, native_names):
                         kept.append(number)
             self._record += 1
-        self._flush(native, kept)
-
-    def finish(self, *, path: str, sha256: str, task_names: list[str] | None = None) -> Dataset:
-        """The dataset; `task_names` are the names of task files, which name their tasks."""
-        for number, name in enumerate(task_names or []):
-            if number in self._tasks:
-                self._tasks[number] = {**self._tasks[number], "name": name}
-        tables = self._tables or [SCHEMA.empty_table()]
-        return Dataset(
-            pa.concat_tables(tables, promote_options="permissive"),
-            path=path,
-            format=self._format.name,
-            sha256=sha256,
-            rejected=tuple(self._rejected),
-            explicit_ids=self._accepted > 0 and len(self._ids) == self._accepted,
-            tasks=self._tasks,
-        )
+        if native is not None:
+            self._native.append(native if len(kept) == len(native) else native.take(pa.array(kept, pa.int64())))
 
     @property
     def rows(self) -> int:
         """How many rows were seen, rejected ones included."""
         return self._index
+
+    @property
+    def waiting(self) -> int:
+        """How many accepted rows are in no part yet."""
+        return len(self._columns[0])
+
+    def part(self) -> Dataset:
+        """What was added since the last part; its `explicit_ids` counts the earlier parts too, its hash is empty."""
+        table = pa.Table.from_arrays(
+            [pa.array(values, field.type) for values, field in zip(self._columns, SCHEMA, strict=True)],
+            schema=SCHEMA,
+        )
+        if self._native:
+            native = pa.concat_tables(self._native, promote_options="permissive").combine_chunks()
+            for name in native.column_names:
+                table = table.append_column(NATIVE + name, native.column(name))
+        part = Dataset(
+            table,
+            path=self._path,
+            format=self._format.name,
+            sha256="",
+            rejected=tuple(self._rejected),
+            explicit_ids=self._accepted > 0 and len(self._ids) == self._accepted,
+            tasks=self._tasks,
+        )
+        self._columns = [[] for _ in SCHEMA]
+        self._native, self._rejected, self._tasks = [], [], {}
+        return part
 
     def _reject(self, reason: str) -> None:
         self._rejected.append(Rejection(self._index, reason))
@@ -102,18 +121,6 @@ class Builder:
         self._index += 1
         self._accepted += 1
         return True
-
-    def _flush(self, native: pa.Table | None, kept: list[int]) -> None:
-        table = pa.Table.from_arrays(
-            [pa.array(values, field.type) for values, field in zip(self._columns, SCHEMA, strict=True)],
-            schema=SCHEMA,
-        )
-        if native is not None:
-            chosen = native.take(pa.array(kept, pa.int64()))
-            for name in chosen.column_names:
-                table = table.append_column(NATIVE + name, chosen.column(name))
-        self._tables.append(table)
-        self._columns = [[] for _ in SCHEMA]
 
 
 def _json(value: Record) -> str | None:

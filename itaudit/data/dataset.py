@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, BinaryIO, NamedTuple, overload
 
 import orjson
 import pyarrow as pa
 
 from itaudit.atomic import replacing
 from itaudit.data.instance import Instance, Message
+from itaudit.data.task_prompt import task_instruction
 from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
@@ -60,9 +61,9 @@ class StoredRow(NamedTuple):
 
 
 def task_definition(task: Mapping[str, Any]) -> str:
-    """The definition of a Super-NaturalInstructions task as one text, its parts on lines of their own."""
-    definition = task["Definition"]
-    return definition if isinstance(definition, str) else "\n".join(definition)
+    """The instruction that the instances of a Super-NaturalInstructions task share: its definition as one text, or
+    what a transform made of its definition and examples."""
+    return task_instruction(task)
 
 
 class Dataset(Sequence[Instance]):
@@ -92,7 +93,7 @@ class Dataset(Sequence[Instance]):
         self.rejected = rejected
         self.explicit_ids = explicit_ids
         self.tasks = dict(tasks or {})
-        self._definitions = {record: task_definition(task) for record, task in self.tasks.items()}
+        self._instructions = {record: task_definition(task) for record, task in self.tasks.items()}
         self._columns = [table.column(name) for name in table.column_names]
 
     def __len__(self) -> int:
@@ -148,7 +149,7 @@ class Dataset(Sequence[Instance]):
         instance = Instance(
             index=index,
             id=id,
-            instruction=self._definitions[record] if instruction is None else instruction,
+            instruction=self._instructions[record] if instruction is None else instruction,
             input=input,
             response=response,
             history=_messages(history),
@@ -180,18 +181,32 @@ class Dataset(Sequence[Instance]):
         """The instances at `positions`, in that order, with everything known about the source."""
         rows = range(len(self))
         chosen = pa.array([rows[position] for position in positions], pa.int64())
+        return self.replaced(table=self.table.take(chosen))
+
+    def replaced(
+        self, *, table: pa.Table | None = None, tasks: Mapping[int, Mapping[str, Any]] | None = None
+    ) -> "Dataset":
+        """The dataset with other rows or tasks, and everything known about the source."""
         return Dataset(
-            self.table.take(chosen),
+            self.table if table is None else table,
             path=self.path,
             format=self.format,
             sha256=self.sha256,
             rejected=self.rejected,
             explicit_ids=self.explicit_ids,
-            tasks=self.tasks,
+            tasks=self.tasks if tasks is None else tasks,
         )
 
     def save(self, path: Path) -> None:
         """Writes an Arrow IPC file that `open` maps, all metadata inside. Raises UserError if it cannot."""
+        try:
+            with replacing(path) as file:
+                self.write(file)
+        except OSError as error:
+            raise UserError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
+
+    def write(self, file: BinaryIO) -> None:
+        """Writes what `save` saves."""
         metadata = {
             "version": _VERSION,
             "path": self.path,
@@ -203,11 +218,8 @@ class Dataset(Sequence[Instance]):
         }
         schema = self.table.schema.with_metadata({_METADATA: orjson.dumps(metadata)})
         options = pa.ipc.IpcWriteOptions(unify_dictionaries=True)
-        try:
-            with replacing(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
-                writer.write_table(self.table.cast(schema))
-        except OSError as error:
-            raise UserError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
+        with pa.ipc.new_file(file, schema, options=options) as writer:
+            writer.write_table(self.table.cast(schema))
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
@@ -233,6 +245,20 @@ class Dataset(Sequence[Instance]):
             explicit_ids=metadata["explicit_ids"],
             tasks=dict(metadata["tasks"]),
         )
+
+
+def joined(parts: Sequence[Dataset], *, sha256: str = "") -> Dataset:
+    """Consecutive parts of a source as one dataset; nothing is copied."""
+    last = parts[-1]
+    return Dataset(
+        pa.concat_tables([part.table for part in parts], promote_options="permissive"),
+        path=last.path,
+        format=last.format,
+        sha256=sha256,
+        rejected=tuple(rejection for part in parts for rejection in part.rejected),
+        explicit_ids=last.explicit_ids,
+        tasks={record: task for part in parts for record, task in part.tasks.items()},
+    )
 
 
 def _messages(turns: list[dict[str, Any]] | None) -> tuple[Message, ...]:

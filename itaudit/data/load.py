@@ -1,20 +1,25 @@
 """Any dataset, by file, folder or hub name, as one `Dataset`."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from itaudit.data import formats, sources
 from itaudit.data.build import Builder
-from itaudit.data.dataset import Dataset
+from itaudit.data.dataset import Dataset, joined
 from itaudit.data.formats.base import Record
-from itaudit.data.sources import Bad, Source, TextSource, shown
+from itaudit.data.sources import Bad, HashedFile, Source, TextSource, shown
 from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".arrow", ".txt", ".gz", ".zip", ".zst"})
+
+_PART = 8192
+"""Instances in one chunk of a dataset that is read as a whole."""
 
 # What a file begins with when it is none of ours, and what to do about it.
 _FOREIGN = (
@@ -32,6 +37,7 @@ class _Opened:
     path: str
     sha256: Callable[[], str]
     task_names: list[str] | None = None
+    file: HashedFile | None = None
 
 
 def load(source: str | Path, *, format: str = "auto", split: str | None = None, turn: int = -1) -> Dataset:
@@ -42,20 +48,60 @@ def load(source: str | Path, *, format: str = "auto", split: str | None = None, 
     `split` is for the latter three; without it `train` is read if there are several. `turn` is the assistant
     turn to audit, counted from 0, or from the end if negative. Raises UserError where nothing can be read.
     """
-    wanted = None if format == "auto" else formats.named(format)
-    try:
-        opened = _open(source, split)
-        chosen = wanted or formats.detect(opened.source.samples())
+    reading = Reading(source, format=format, split=split, turn=turn)
+    return joined(list(reading.parts()), sha256=reading.sha256())
+
+
+class Reading:
+    """A source that is read part by part; takes what `load` takes, and raises UserError where it does."""
+
+    def __init__(self, source: str | Path, *, format: str = "auto", split: str | None = None, turn: int = -1) -> None:
+        wanted = None if format == "auto" else formats.named(format)
+        self._name = str(source)
+        with self._told():
+            self._opened = _open(source, split)
+            chosen = wanted or formats.detect(self._opened.source.samples())
         if chosen is None:
-            raise _no_format(opened)
-        builder = Builder(chosen, turn)
-        for batch in opened.source.read(chosen):
-            builder.add(batch)
+            raise _no_format(self._opened)
+        self._format = chosen
+        self._turn = turn
+
+    def parts(self, sizes: Iterable[int] = repeat(_PART)) -> Iterator[Dataset]:
+        """The instances in datasets of their own, one for each of `sizes`, which is how many it holds at least.
+
+        Each has the rejected rows and the tasks that belong to it, and no hash. Raises UserError.
+        """
+        opened = self._opened
+        builder = Builder(self._format, self._turn, path=opened.path, task_names=opened.task_names)
+        wanted = iter(sizes)
+        size = next(wanted)
+        with self._told():
+            for batch in opened.source.read(self._format):
+                builder.add(batch)
+                if builder.waiting >= size:
+                    yield builder.part()
+                    size = next(wanted)
         if not builder.rows:
             raise UserError(f"{visible(opened.path)}: holds no rows; expected at least one instance")
-        return builder.finish(path=opened.path, sha256=opened.sha256(), task_names=opened.task_names)
-    except OSError as error:
-        raise UserError(f"{visible(str(source))}: cannot be read: {error.strerror or error}; check the file") from error
+        yield builder.part()
+
+    def done(self) -> tuple[int, int] | None:
+        """How many bytes of how many were read; None where the source is no file of text."""
+        file = self._opened.file
+        return None if file is None else (file.done, file.path.stat().st_size)
+
+    def sha256(self) -> str:
+        """The hash of the content, once all parts were read."""
+        with self._told():
+            return self._opened.sha256()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}; check the file"
+            raise UserError(f"{visible(self._name)}: {reason}") from error
 
 
 def _open(source: str | Path, split: str | None) -> _Opened:
@@ -73,8 +119,7 @@ def _open(source: str | Path, split: str | None) -> _Opened:
     path.stat()
     if not path.is_file():
         raise UserError(f"{shown(path)}: is neither a file nor a folder; save its content to a file first")
-    records, names = _open_file(path)
-    return _Opened(records, _text(path), lambda: sources.file_sha256(path), names)
+    return _open_file(path)
 
 
 def _text(path: Path) -> str:
@@ -82,8 +127,13 @@ def _text(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _open_file(path: Path) -> tuple[Source, list[str] | None]:
-    """The records of a file, told by its first bytes, and the name of its task if it may be a task file."""
+def _open_file(path: Path) -> _Opened:
+    """A file, its container told by its first bytes."""
+
+    def text(read: Callable[[HashedFile], Iterator[Record | Bad]], *, cells: bool = False) -> _Opened:
+        file = HashedFile(path)
+        return _Opened(TextSource(read(file), cells=cells), _text(path), file.sha256, file=file)
+
     with path.open("rb") as file:
         head = file.read(4096)
     body = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -92,7 +142,7 @@ def _open_file(path: Path) -> tuple[Source, list[str] | None]:
         if head.startswith(start):
             raise UserError(f"{shown(path)}: {complaint}")
     if head.startswith(b"PAR1"):
-        return sources.parquet(path), None
+        return _Opened(sources.parquet(path), _text(path), lambda: sources.file_sha256(path))
     if not body and path.stat().st_size <= len(head):
         raise UserError(f"{shown(path)}: is empty; expected JSON, JSON lines, CSV or Parquet")
     if suffix == ".parquet":
@@ -102,22 +152,23 @@ def _open_file(path: Path) -> tuple[Source, list[str] | None]:
         place = f"byte {head.index(bytes(1))} is 0"
         raise UserError(f"{shown(path)}: is binary ({place}); expected JSON, JSON lines, CSV or Parquet")
     if suffix == ".csv":
-        return TextSource(sources.csv_rows(path), cells=True), None
+        return text(sources.csv_rows, cells=True)
     if suffix in (".jsonl", ".ndjson"):
-        return TextSource(sources.json_lines(path)), None
+        return text(sources.json_lines)
     if body.startswith(b"["):
-        return TextSource(sources.json_array(path)), None
+        return text(sources.json_array)
     if body.startswith(b"{"):
         if _is_json_lines(path):
-            return TextSource(sources.json_lines(path)), None
-        return TextSource(iter([sources.json_object(path)])), [_text(Path(path.stem))]
+            return text(sources.json_lines)
+        records = TextSource(iter([sources.json_object(path)]))
+        return _Opened(records, _text(path), lambda: sources.file_sha256(path), [_text(Path(path.stem))])
     byte_offset = sources.bad_byte(path)
     if byte_offset is not None:
         raise sources.not_utf8(path, byte_offset)
     if suffix == ".json":
         wanted = "expected an array of objects, or one object a line"
         raise UserError(f"{shown(path)}: line 1: is not JSON; {wanted}")
-    return TextSource(sources.csv_rows(path), cells=True), None
+    return text(sources.csv_rows, cells=True)
 
 
 def _is_json_lines(path: Path) -> bool:

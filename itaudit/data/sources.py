@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
 BATCH = 8192
+"""Rows of an Arrow table that are read at once."""
+_STEP = 256
+"""Records in a batch: few, so that first rows come early."""
 _SAMPLE = 100
+_BUFFER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,37 @@ class Source(Protocol):
         """All records, with nested cells decoded for `format`."""
 
 
+class HashedFile(io.RawIOBase):
+    """A file whose bytes are hashed and counted while they are read, so that it is read once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done = 0
+        self._file = path.open("rb", buffering=0)
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer) or 0
+        self._digest.update(memoryview(buffer)[:count])
+        self.done += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def buffered(self) -> io.BufferedReader:
+        """The file as lines and blocks."""
+        return io.BufferedReader(self, _BUFFER)
+
+    def sha256(self) -> str:
+        """The SHA-256 of what was read."""
+        return self._digest.hexdigest()
+
+
 class TextSource:
     """Records of a JSON or CSV file, read as they are asked for."""
 
@@ -60,7 +96,8 @@ class TextSource:
 
     def read(self, format: Format) -> Iterator[Batch]:
         self._head = []
-        while batch := list(islice(self._records, BATCH)):
+        step = _step(format)
+        while batch := list(islice(self._records, step)):
             yield ([decode_cells(record, format) for record in batch] if self._cells else batch), None
 
 
@@ -83,7 +120,8 @@ class ArrowSource:
             claimed.add("references")
         native = [name for name in names if name not in claimed | json]
         needed = [name for name in names if name in claimed | json | {"id", "question_id"}]
-        for table in self._tables:
+        step = _step(format)
+        for table in (whole.slice(start, step) for whole in self._tables for start in range(0, len(whole), step)):
             columns = {name: table.column(name).to_pylist() for name in needed}
             records: list[Record | Bad] = []
             for number in range(table.num_rows):
@@ -101,6 +139,11 @@ class ArrowSource:
                     record[name] = value
                 records.append(decode_cells(record, format))
             yield records, table.select(native).replace_schema_metadata(None)
+
+
+def _step(format: Format) -> int:
+    """Records in a batch; one where a record may hold thousands of rows."""
+    return 1 if format.groups_rows else _STEP
 
 
 def is_json(type: pa.DataType) -> bool:
@@ -152,11 +195,11 @@ def _message_list(cell: str) -> list[Any] | None:
     return value if is_messages else None
 
 
-def json_lines(path: Path) -> Iterator[Record | Bad]:
+def json_lines(file: HashedFile) -> Iterator[Record | Bad]:
     """The records of a JSON lines file, blank lines apart. Raises UserError where it is not UTF-8."""
     offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+    with file.buffered() as lines:
+        for number, line in enumerate(lines, 1):
             body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if not body.isspace() and body:
                 try:
@@ -166,24 +209,25 @@ def json_lines(path: Path) -> Iterator[Record | Bad]:
                     yield Bad(f"line {number}{f' column {column}' if column else ''}: {error.reason}")
                 except UnicodeDecodeError as error:
                     byte = offset + len(line) - len(body) + error.start
-                    raise not_utf8(path, byte) from error
+                    raise not_utf8(file.path, byte) from error
                 else:
                     yield value if type(value) is dict else Bad(f"is {kind(value)}, expected an object")
             offset += len(line)
 
 
-def json_array(path: Path) -> Iterator[Record | Bad]:
+def json_array(file: HashedFile) -> Iterator[Record | Bad]:
     """The records of a JSON array. Raises UserError where it is broken or not UTF-8."""
     try:
-        for value in strict_json.elements(path.read_bytes().removeprefix(b"\xef\xbb\xbf")):
-            if isinstance(value, strict_json.BadJson):
-                yield Bad(str(value))
-            else:
-                yield value if type(value) is dict else Bad(f"is {kind(value)}, expected an object")
+        with file.buffered() as content:
+            for value in strict_json.elements(content):
+                if isinstance(value, strict_json.BadJson):
+                    yield Bad(str(value))
+                else:
+                    yield value if type(value) is dict else Bad(f"is {kind(value)}, expected an object")
     except strict_json.BadJson as error:
-        raise UserError(f"{shown(path)}: {error}; write the file again, or mend it there") from error
+        raise UserError(f"{shown(file.path)}: {error}; write the file again, or mend it there") from error
     except UnicodeDecodeError as error:
-        raise not_utf8(path, bad_byte(path) or 0) from error
+        raise not_utf8(file.path, bad_byte(file.path) or 0) from error
 
 
 def json_object(path: Path) -> Record:
@@ -199,11 +243,12 @@ def json_object(path: Path) -> Record:
     return value
 
 
-def csv_rows(path: Path) -> Iterator[Record | Bad]:
+def csv_rows(source: HashedFile) -> Iterator[Record | Bad]:
     """The rows of a CSV file, all cells text. Raises UserError where quotes are broken or it is not UTF-8."""
     # The limit belongs to the whole process; a long response is no reason to refuse a file.
     csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    path = source.path
+    with io.TextIOWrapper(source.buffered(), encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
             header = next((row for row in reader if row), [])

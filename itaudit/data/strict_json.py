@@ -1,15 +1,19 @@
 """JSON as its standard says: no NaN, no lone surrogates, no integers that would quietly turn into floats."""
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
-# orjson reads an integer beyond 64 bits as a float; a run of 19 digits is the cheap sign of one.
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+# orjson reads an integer beyond 64 bits as a float, which then is beyond these bounds.
+_LONGEST = 9.2e18
+_CHUNK = 1 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
+# Where a value ends is all that is asked of it here, so its numbers need not be made.
+_FIND_END = json.JSONDecoder(parse_int=len, parse_float=len).raw_decode
 
 
 class BadJson(ValueError):
@@ -75,7 +79,7 @@ def loads(data: bytes) -> Any:
     """The value of a whole JSON text. Raises BadJson, and UnicodeDecodeError where it is not UTF-8."""
     try:
         value = orjson.loads(data)
-        if _is_all_text(value) or not _LONG_NUMBER.search(data):
+        if not _may_be_rounded(value):
             return value
         error = None
     except orjson.JSONDecodeError as raised:
@@ -94,46 +98,105 @@ def loads(data: bytes) -> Any:
     return value
 
 
-def elements(data: bytes) -> Iterator[Any]:
-    """The elements of a JSON array; a BadJson instance in place of one that holds what JSON forbids.
+class _Window:
+    """A stretch of a long text that moves along it, so that the whole never stands in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.text = ""
+        self.at_end = False
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._size = _CHUNK
+        self._line = 1
+        self._column = 1
+
+    def move(self, start: int) -> None:
+        """Drops what stands before `start` and reads on; more each time in a row that nothing could be dropped."""
+        lines = self.text.count("\n", 0, start)
+        self._column = start - self.text.rfind("\n", 0, start) if lines else self._column + start
+        self._line += lines
+        # An element larger than the window must not make it creep along.
+        self._size = _CHUNK if start else self._size * 2
+        data = self._file.read(self._size)
+        self.at_end = not data
+        self.text = self.text[start:] + self._decoder.decode(data, final=self.at_end)
+
+    def after_space(self, position: int) -> int:
+        """Where the next character stands that is no space; the window moves there if it has to."""
+        position = _after_space(self.text, position)
+        while position == len(self.text) and not self.at_end:
+            self.move(position)
+            position = _after_space(self.text, 0)
+        return position
+
+    def fault(self, reason: str, position: int) -> BadJson:
+        """A fault with its line and column in the whole text."""
+        lines = self.text.count("\n", 0, position)
+        column = position - self.text.rfind("\n", 0, position) if lines else self._column + position
+        return BadJson(reason, f"line {self._line + lines} column {column}")
+
+
+def elements(file: BinaryIO) -> Iterator[Any]:
+    """The elements of a JSON array, read as they are asked for; a BadJson in place of one that JSON forbids.
 
     Raises BadJson where the array itself is broken, and UnicodeDecodeError where it is not UTF-8.
     """
-    try:
-        values = orjson.loads(data)
-        exact = all(map(_is_all_text, values)) or not _LONG_NUMBER.search(data)
-    except orjson.JSONDecodeError:
-        exact = False
-    if exact:
-        del data
-        # Handed out from the end of a reversed list, so that each element is freed once it was used.
-        values.reverse()
-        while values:
-            yield values.pop()
-        return
-    text = data.decode()
-    del data
-    scanner = _Scanner()
-    start = _after_space(text, text.index("[") + 1)
-    if text.startswith("]", start):
+    window, scanner = _Window(file), _Scanner()
+    # The first character is the bracket.
+    start = window.after_space(window.after_space(0) + 1)
+    if window.text.startswith("]", start):
         return
     while True:
-        value, end = scanner.value(text, start)
-        yield BadJson(scanner.fault) if scanner.fault else value
-        end = _after_space(text, end)
-        if text.startswith("]", end):
-            end = _after_space(text, end + 1)
-            if end < len(text):
-                raise BadJson("goes on after its array has ended", _place(text, end))
+        value, start, end = _element(window, scanner, start)
+        yield value
+        end = window.after_space(end)
+        if window.text.startswith("]", end):
+            end = window.after_space(end + 1)
+            if end < len(window.text):
+                raise window.fault("goes on after its array has ended", end)
             return
-        if not text.startswith(",", end):
-            raise BadJson(_broken(text, end), _place(text, end))
-        start = _after_space(text, end + 1)
+        if not window.text.startswith(",", end):
+            raise window.fault(_broken(window.text, end), end)
+        start = window.after_space(end + 1)
 
 
-def _is_all_text(value: Any) -> bool:
-    """Whether a value is an object of texts, as most rows are: it spares the slower look for long numbers."""
-    return type(value) is dict and all(type(item) is str for item in value.values())
+def _element(window: _Window, scanner: _Scanner, start: int) -> tuple[Any, int, int]:
+    """The value at `start`, or a BadJson; where it begins and ends in the window, which may have moved."""
+    while True:
+        try:
+            end = _FIND_END(window.text, start)[1]
+            if end < len(window.text) or window.at_end:
+                break
+        except json.JSONDecodeError as error:
+            if window.at_end:
+                raise window.fault(_broken(window.text, error.pos), error.pos) from error
+        except RecursionError as error:
+            raise window.fault("is nested too deeply", start) from error
+        window.move(start)
+        start = 0
+    try:
+        value = orjson.loads(window.text[start:end])
+        if not _may_be_rounded(value):
+            return value, start, end
+    except orjson.JSONDecodeError:
+        pass
+    value, end = scanner.value(window.text, start)
+    return (BadJson(scanner.fault) if scanner.fault else value), start, end
+
+
+def _may_be_rounded(value: Any) -> bool:
+    """Whether a number in it may have been an integer that does not fit 64 bits."""
+    left = [value]
+    while left:
+        item = left.pop()
+        kind = type(item)
+        if kind is dict:
+            left.extend(item.values())
+        elif kind is list:
+            left.extend(item)
+        elif kind is float and not -_LONGEST < item < _LONGEST:
+            return True
+    return False
 
 
 def _after_space(text: str, position: int) -> int:

@@ -1,7 +1,6 @@
 """The workbench: which screen stands on which, themes, keys, and what every screen shares."""
 
 import os
-import tomllib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -17,16 +16,17 @@ from textual.theme import Theme
 from itaudit import paths
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
+from itaudit.tui.config import config_path, read_config, write_config
 from itaudit.tui.keymap import read_keymap
 from itaudit.tui.telling import told
 from itaudit.tui.themes import DEFAULT_THEME, load_themes, token_colors
 
 if TYPE_CHECKING:
+    from itaudit.data.cache import Cached
     from itaudit.data.dataset import Dataset
     from itaudit.runs.run import Run
     from itaudit.trace.types import Evidence
 
-CONFIG = "config.toml"
 HOME = "home"
 
 
@@ -43,9 +43,11 @@ class ItauditApp(App[None]):
         Binding("ctrl+c", "quit", "quit", id="app.interrupt", tooltip="Quit; a job goes on", show=False, system=True),
     ]
 
-    def __init__(self, path: Path | None, runs_dir: Path) -> None:
+    def __init__(self, path: Path | None, runs_dir: Path, *, source: "Cached | None" = None) -> None:
+        """`source` is the dataset at the path where it is being read already."""
         super().__init__()
         self.path = path
+        self.source = source
         self.runs_dir = runs_dir
         self._problems: list[str] = []
         # Textual can't replace the lowest screen of a stack, so the list of runs gets a stack of its own.
@@ -70,7 +72,7 @@ class ItauditApp(App[None]):
             self._problems.append(str(error))
             wanted = DEFAULT_THEME
         if wanted not in self.available_themes:
-            self._problems.append(f"{_config_path()}: theme: there is no theme {wanted!r}; `:` lists those there are")
+            self._problems.append(f"{config_path()}: theme: there is no theme {wanted!r}; `:` lists those there are")
             wanted = DEFAULT_THEME
         self.theme = str(wanted)
 
@@ -79,6 +81,8 @@ class ItauditApp(App[None]):
 
     def _first_screen(self) -> Screen[None]:
         """The screen that everything else is opened from."""
+        if self.source is not None:
+            return self._dataset(self.source)
         if self.path is None:
             return self._home()
         try:
@@ -121,7 +125,7 @@ class ItauditApp(App[None]):
         return LiveScreen(run)
 
     def _dataset(
-        self, source: "Dataset | Path", index: int | None = None, highlights: "Sequence[Evidence]" = ()
+        self, source: "Dataset | Path | Cached", index: int | None = None, highlights: "Sequence[Evidence]" = ()
     ) -> Screen[None]:
         from itaudit.tui.screens.dataset import DatasetScreen
 
@@ -187,33 +191,3 @@ class ItauditApp(App[None]):
             actions[title] = partial(self.run_action, binding.action, active.node)
         for title, action in actions.items():
             yield SystemCommand(title, f"key {' '.join(dict.fromkeys(keys[title]))}", action)
-
-
-def _config_path() -> Path:
-    return paths.config_dir() / CONFIG
-
-
-def read_config() -> dict[str, object]:
-    """The user's settings; empty where there are none. Raises UserError where the file can't be used."""
-    try:
-        return tomllib.loads(_config_path().read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"{_config_path()}: can't read your settings: {error.strerror}; using the usual ones") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{_config_path()}: not a TOML file: {error}; using the usual settings") from None
-
-
-def write_config(changes: dict[str, object]) -> None:
-    """Changes settings and keeps the others; raises UserError where the file can't be read or written."""
-    import tomli_w
-
-    from itaudit import atomic
-
-    content = tomli_w.dumps(read_config() | changes).encode()
-    try:
-        _config_path().parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(_config_path(), content)
-    except OSError as error:
-        raise UserError(f"{_config_path()}: can't write your settings: {error.strerror}") from None

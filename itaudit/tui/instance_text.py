@@ -1,6 +1,5 @@
 """An instance as text to read: its turns in order, evidence and matches highlighted, its other columns below."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import orjson
 from textual.content import Content
 
 from itaudit.data.instance import Instance
+from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Evidence
 
@@ -50,8 +50,10 @@ def fields_of(instance: Instance) -> Iterator[Field]:
         yield Field(f"references[{number}]", "another accepted answer", reference)
 
 
-def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match: str = "") -> InstanceText:
-    """The instance to read. `highlights` are offsets in its fields; `match` is a searched text, in any case."""
+def instance_text(
+    instance: Instance, highlights: Sequence[Evidence] = (), patterns: Sequence[Pattern] = ()
+) -> InstanceText:
+    """The instance to read. `highlights` are offsets in its fields; `patterns` are what is searched for."""
     parts: list[Content] = []
     evidence_at: int | None = None
     match_at: int | None = None
@@ -59,7 +61,7 @@ def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match
     several = bool(instance.history or instance.later)
     for field in fields_of(instance):
         own = [evidence for evidence in highlights if evidence.field == field.name]
-        body, first = _body(field.text, own, match)
+        body, first = _body(field.text, own, patterns)
         title = f"{field.title}  ◂ audited turn" if several and field.name == "response" else field.title
         block = Content.assemble((visible_line(title), "bold $primary"), "\n", body)
         if first is not None:
@@ -71,7 +73,7 @@ def instance_text(instance: Instance, highlights: Sequence[Evidence] = (), match
         length += len(block) + 2
     if instance.extra:
         rows = [
-            Content.assemble((f"{visible_line(str(name))}  ", "$foreground-muted"), _marked(_plain(value), match))
+            Content.assemble((f"{visible_line(str(name))}  ", "$foreground-muted"), _marked(_plain(value), patterns))
             for name, value in instance.extra.items()
         ]
         parts.append(Content.assemble(("other columns", "bold $primary"), "\n", Content("\n").join(rows)))
@@ -95,7 +97,7 @@ def instance_json(instance: Instance) -> str:
     return orjson.dumps(kept, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
-def _body(text: str, evidence: Sequence[Evidence], match: str) -> tuple[Content, int | None]:
+def _body(text: str, evidence: Sequence[Evidence], patterns: Sequence[Pattern]) -> tuple[Content, int | None]:
     """A field's text, and where in it the first highlight begins."""
     if not text:
         return Content.styled("(empty)", "$foreground-muted"), None
@@ -104,7 +106,7 @@ def _body(text: str, evidence: Sequence[Evidence], match: str) -> tuple[Content,
         start = max(0, min(each.start for each in evidence) - _BEFORE)
     shown = text[start : start + SHOWN]
     body, first = Content(visible(shown)), None
-    for found in _found(shown, match):
+    for found in _found(shown, patterns):
         body = body.stylize(MATCH_STYLE, *found)
         first = found[0] if first is None else first
     spans = [(max(0, each.start - start), min(len(shown), each.end - start)) for each in evidence]
@@ -122,17 +124,15 @@ def _body(text: str, evidence: Sequence[Evidence], match: str) -> tuple[Content,
     return body, first
 
 
-def _marked(text: str, match: str) -> Content:
+def _marked(text: str, patterns: Sequence[Pattern]) -> Content:
     content = Content(visible(text))
-    for found in _found(text, match):
+    for found in _found(text, patterns):
         content = content.stylize(MATCH_STYLE, *found)
     return content
 
 
-def _found(text: str, match: str) -> Iterator[tuple[int, int]]:
-    if match:
-        for found in re.finditer(re.escape(match), text, re.IGNORECASE):
-            yield found.span()
+def _found(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int]]:
+    return sorted(span for pattern in patterns for span in pattern.spans(text))
 
 
 def _plain(value: object) -> str:

@@ -1,71 +1,73 @@
-"""Text search in a dataset: which instances hold a text, found slice by slice in the Arrow columns."""
+"""The search of the dataset screen: what a typed text looks for, and where it is, as far as was looked."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from itaudit.data.dataset import Dataset, task_definition
+from itaudit.data.dataset import Dataset
+from itaudit.data.edited import EditedRow, with_rows
+from itaudit.data.searching import SLICE, Pattern, anywhere, defined_by
 
-SLICE = 4096
-"""Instances looked at between two chances to stop: some milliseconds of work."""
-
-_TEXTS = ("id", "instruction", "input", "response", "extra")
-_TURNS = ("history", "later")
+PACE = 0.1
+"""Seconds of searching that are told of together: every telling repaints the list."""
 
 
-def matching_positions(dataset: Dataset, text: str, *, slice_size: int = SLICE) -> Iterator[tuple[int, list[int]]]:
-    """Searches case-insensitively; after each slice, the position reached and the positions in it that match.
+def parse_pattern(typed: str) -> Pattern | None:
+    """`/…/` is a regular expression, everything else a text, nothing is None; raises UserError for a broken one.
 
-    Every text of an instance counts: its fields, its other turns, its id and its extra columns.
+    An expression whose closing slash is not typed yet counts as it stands.
     """
-    if not text:
-        return
-    defined = _records_defined_by(dataset, text)
-    for start in range(0, len(dataset), slice_size):
-        part = dataset.table.slice(start, slice_size)
-        found = np.zeros(part.num_rows, dtype=bool)
-        for name in _TEXTS:
-            found |= _holds(part.column(name), text)
-        for name in _TURNS:
-            found |= _turns_hold(part.column(name), text)
-        for name in part.column_names:
-            if name.startswith("extra:") and _is_text(part.schema.field(name).type):
-                found |= _holds(part.column(name), text)
-        if defined:
-            inherited = pc.and_(pc.is_null(part["instruction"]), pc.is_in(part["record"], pa.array(defined)))
-            found |= _flags(inherited)
-        yield min(start + slice_size, len(dataset)), (np.flatnonzero(found) + start).tolist()
+    if not typed or typed == "/":
+        return None
+    if not typed.startswith("/"):
+        return Pattern(typed)
+    return Pattern(typed[1:-1] if len(typed) > 2 and typed.endswith("/") else typed[1:], regex=True)
 
 
-def _records_defined_by(dataset: Dataset, text: str) -> list[int]:
-    """The tasks whose definition holds the text; their instances keep no copy of it."""
-    wanted = text.casefold()
-    return [record for record, task in dataset.tasks.items() if wanted in task_definition(task).casefold()]
+def pattern_text(pattern: Pattern) -> str:
+    """A pattern as it is told."""
+    return f"/{pattern.text}/" if pattern.regex else repr(pattern.text)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def matching_positions(
+    dataset: Dataset,
+    pattern: Pattern,
+    *,
+    start: int = 0,
+    edits: Mapping[int, EditedRow] = MappingProxyType({}),
+    slice_size: int = SLICE,
+    pace: float = PACE,
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Searches from a position on; now and then, the position reached and the positions that match since.
+
+    Every text of an instance counts; of one in `edits`, by position, those that the edits leave.
+    """
+    defined = defined_by(dataset, pattern)
+    changed, holding = _edited(dataset, pattern, edits, defined)
+    found: list[npt.NDArray[np.int64]] = []
+    told = 0.0
+    for begin in range(start, len(dataset), slice_size):
+        part = dataset.table.slice(begin, slice_size)
+        end = begin + part.num_rows
+        flags = anywhere(part, pattern, defined)
+        inside = slice(*np.searchsorted(changed, [begin, end]))
+        flags[changed[inside] - begin] = holding[inside]
+        found.append(np.flatnonzero(flags) + begin)
+        if end == len(dataset) or time.monotonic() - told >= pace:
+            yield end, np.concatenate(found)
+            found, told = [], time.monotonic()
 
 
-def _holds(column: pa.ChunkedArray, text: str) -> npt.NDArray[np.bool_]:
-    return _flags(pc.match_substring(column, text, ignore_case=True))
-
-
-def _flags(values: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    flags: npt.NDArray[np.bool_] = pc.fill_null(values, False).to_numpy().astype(bool)
-    return flags
-
-
-def _turns_hold(column: pa.ChunkedArray, text: str) -> npt.NDArray[np.bool_]:
-    found = np.zeros(len(column), dtype=bool)
-    if column.null_count == len(column):
-        return found
-    whole = column.combine_chunks()
-    contents = pc.struct_field(pc.list_flatten(whole), "content")
-    parents = pc.list_parent_indices(whole).to_numpy()
-    hits = pc.fill_null(pc.match_substring(contents, text, ignore_case=True), False)
-    found[parents[hits.to_numpy(zero_copy_only=False)]] = True
-    return found
+def _edited(
+    dataset: Dataset, pattern: Pattern, edits: Mapping[int, EditedRow], defined: list[int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The positions of instances that edits changed, ascending, and whether each holds the pattern now."""
+    rows = {position: row for position, row in sorted(edits.items()) if row.changed and position < len(dataset)}
+    # Deleted ones are found like all others.
+    kept = {number: replace(row, deleted=False) for number, row in enumerate(rows.values())}
+    table = with_rows(dataset.select(list(rows)), kept).table
+    return np.array(list(rows), dtype=np.int64), anywhere(table, pattern, defined)

@@ -8,21 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.widgets import Input
 
 from itaudit.data.dataset import Dataset
 from itaudit.data.load import load
+from itaudit.data.searching import Pattern
 from itaudit.trace.types import Evidence
+from itaudit.tui import dataset_searching
 from itaudit.tui.instance_text import SHOWN, instance_json, instance_text
+from itaudit.tui.listing import Positions
 from itaudit.tui.recent import recent_datasets
-from itaudit.tui.screens import dataset as dataset_module
 from itaudit.tui.screens.dataset import DatasetScreen
 from itaudit.tui.screens.rejected import RejectedScreen
-from itaudit.tui.searching import matching_positions
+from itaudit.tui.searching import matching_positions, parse_pattern
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.reading_pane import ReadingPane
-from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text
+from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text, until
 
 SIZES = [(80, 24), (160, 50)]
 
@@ -84,12 +87,17 @@ def app_on(dataset: Dataset | Path, **kwargs: Any) -> Harness:
 def standing_on(app: Harness) -> int:
     """The source row under the cursor."""
     screen = app.screen
-    assert isinstance(screen, DatasetScreen) and screen.dataset is not None
-    return screen.dataset[screen.query_one(LineList).cursor].index
+    assert isinstance(screen, DatasetScreen) and screen.edited is not None
+    position = screen.position()
+    assert position is not None
+    return screen.edited[position].index
 
 
 async def searched(app: Harness, pilot: Any) -> None:
-    await app.workers.wait_for_complete()
+    """Waits until a search, a filter or a sort is done."""
+    screen = app.screen
+    assert isinstance(screen, DatasetScreen)
+    await until(pilot, lambda: not screen.searching and not screen.selecting)
     await pilot.pause()
 
 
@@ -210,12 +218,12 @@ async def test_a_search_that_is_closed_goes_back_to_where_it_began(dataset: Data
 async def test_what_is_found_later_does_not_move_the_cursor(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     more = threading.Event()
 
-    def slow(*_: object) -> Iterator[tuple[int, list[int]]]:
-        yield 10, [7]
+    def slow(*_: object, **__: object) -> Iterator[tuple[int, Positions]]:
+        yield 10, np.array([7])
         more.wait(5)
-        yield len(dataset), [20]
+        yield len(dataset), np.array([20])
 
-    monkeypatch.setattr(dataset_module, "matching_positions", slow)
+    monkeypatch.setattr(dataset_searching, "matching_positions", slow)
     app = app_on(dataset)
     async with app.run_test() as pilot:
         await pilot.press("slash", "x")
@@ -243,13 +251,13 @@ async def test_a_search_without_matches_says_so(dataset: Dataset) -> None:
 async def test_quitting_does_not_wait_for_a_search(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     slices = threading.Event()
 
-    def slow(*_: object) -> Iterator[tuple[int, list[int]]]:
+    def slow(*_: object, **__: object) -> Iterator[tuple[int, Positions]]:
         for position in range(1000):
             slices.set()
             time.sleep(0.02)
-            yield position, []
+            yield position, np.array([], dtype=np.int64)
 
-    monkeypatch.setattr(dataset_module, "matching_positions", slow)
+    monkeypatch.setattr(dataset_searching, "matching_positions", slow)
     app = app_on(dataset)
     async with app.run_test() as pilot:
         await pilot.press("slash", "a")
@@ -414,7 +422,11 @@ def test_search_reads_every_text_of_an_instance(tmp_path: Path, dataset: Dataset
     chat = load(written(tmp_path / "chat.jsonl", CHAT))
 
     def found(data: Dataset, text: str) -> list[int]:
-        return [each for _, positions in matching_positions(data, text, slice_size=7) for each in positions]
+        pattern = parse_pattern(text)
+        if pattern is None:
+            return []
+        steps = matching_positions(data, pattern, slice_size=7, pace=0)
+        return [int(each) for _, positions in steps for each in positions]
 
     assert found(chat, "be KIND") == found(chat, "an inventor") == found(chat, "a physician") == [0]
     assert found(chat, "talk-2") == [1]
@@ -428,7 +440,7 @@ def test_search_finds_what_stands_in_a_shared_task_definition(shared_data: Path)
     folder = shared_data / "superni"
     tasks = load(next(path for path in sorted(folder.iterdir()) if path.suffix == ".json"))
     definition = tasks[0].instruction
-    (reached, positions), *_ = matching_positions(tasks, definition[:30])
+    (reached, positions), *_ = matching_positions(tasks, Pattern(definition[:30]))
     assert reached > 0 and positions[0] == 0
 
 
@@ -443,7 +455,7 @@ def test_offsets_of_evidence_survive_in_a_field_that_is_cut(tmp_path: Path) -> N
 
 
 def test_evidence_comes_before_matches_as_what_is_scrolled_to(dataset: Dataset) -> None:
-    shown = instance_text(dataset[dataset.position(7)], EVIDENCE, match="Who")
+    shown = instance_text(dataset[dataset.position(7)], EVIDENCE, [Pattern("Who")])
     assert shown.focus is not None and shown.content.plain[shown.focus :].startswith("Luigi Galvani.")
 
 

@@ -43,8 +43,9 @@ class KeyBar(Widget, can_focus=False):
     def _entries(self) -> Iterator[tuple[str, str]]:
         keys: dict[str, list[str]] = {}
         seen: set[str | None] = set()
-        # Textual lists what a screen inherits first; what the screen itself binds matters more.
-        order = {getattr(binding, "id", None): number for number, binding in enumerate(type(self.screen).BINDINGS)}
+        # Textual lists what a screen inherits first; what the screen itself binds matters more, or what it says.
+        own = [getattr(binding, "id", None) for binding in type(self.screen).BINDINGS]
+        order = {id: number for number, id in enumerate(getattr(self.screen, "KEY_ORDER", own))}
         actives = self.screen.active_bindings.values()
         for active in sorted(actives, key=lambda active: order.get(active.binding.id, len(order))):
             binding = active.binding

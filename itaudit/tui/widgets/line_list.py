@@ -78,14 +78,23 @@ class LineList(ScrollView, can_focus=True):
         self.cursor = self._nearest(min(self.cursor, count - 1), 1)
         self.refresh()
 
+    def grow(self, count: int) -> None:
+        """Shows more lines after those there are, which stay as they are made."""
+        before, self.count = self.count, count
+        self.virtual_size = Size(0, count)
+        if before < self.scroll_offset.y + self.size.height:
+            self.refresh()
+
     def remake(self) -> None:
         """Makes the lines anew where they are: what they tell has changed."""
         self._made.clear()
         self.refresh()
 
-    def stand_on(self, position: int) -> None:
-        """Puts the cursor on a line and brings it into view."""
+    def stand_on(self, position: int, *, below: int | None = None) -> None:
+        """Puts the cursor on a line and brings it into view, `below` so many lines of the list where that is given."""
         self.cursor = self._nearest(position, 1)
+        if below is not None:
+            self.scroll_to(y=max(0, self.cursor - below), animate=False, immediate=True, force=True)
         self._into_view()
 
     def watch_cursor(self, before: int, now: int) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.suggester import Suggester
@@ -14,16 +14,19 @@ from textual.widgets import Input, Static
 from itaudit.sanitize import visible_line
 
 
-class PromptLine(Horizontal):
-    """Says one line, or asks for one. It takes no room while it has nothing to say."""
+class PromptLine(Vertical):
+    """Says one line, or asks for one, with a hint below. It takes no room while it has nothing to say."""
 
     DEFAULT_CSS = """
-    PromptLine { height: auto; max-height: 3; display: none; background: $panel; padding: 0 1; }
+    PromptLine { height: auto; max-height: 4; display: none; background: $panel; padding: 0 1; }
     PromptLine.-said, PromptLine.-asking { display: block; }
-    PromptLine > Static { width: 1fr; height: auto; }
-    PromptLine > Input { display: none; width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
-    PromptLine.-asking > Static { width: auto; max-width: 50%; margin: 0 1 0 0; }
-    PromptLine.-asking > Input { display: block; }
+    PromptLine > Horizontal { height: auto; max-height: 3; }
+    PromptLine #said { width: 1fr; height: auto; }
+    PromptLine Input { display: none; width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+    PromptLine.-asking #said { width: auto; max-width: 50%; margin: 0 1 0 0; }
+    PromptLine.-asking Input { display: block; }
+    PromptLine > #hint { display: none; height: auto; max-height: 2; color: $foreground-muted; }
+    PromptLine.-asking.-hinting > #hint { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "close", id="prompt.cancel", show=False)]
 
@@ -46,25 +49,35 @@ class PromptLine(Horizontal):
         self.question = ""
 
     def compose(self) -> ComposeResult:
-        yield Static(markup=False)
-        yield Input(compact=True)
+        with Horizontal():
+            yield Static(id="said", markup=False)
+            yield Input(compact=True)
+        yield Static(id="hint", markup=False)
 
     def say(self, text: str, style: str = "") -> None:
         """Shows a line; an empty one takes it away. A question that is open stays open."""
         if not self.question:
-            self.query_one(Static).update(Content.styled(visible_line(text), style))
+            self.query_one("#said", Static).update(Content.styled(visible_line(text), style))
             self.set_class(bool(text), "-said")
 
-    def ask(self, question: str, label: str, *, answer: str = "", suggester: Suggester | None = None) -> None:
+    def ask(
+        self, question: str, label: str, *, answer: str = "", hint: str = "", suggester: Suggester | None = None
+    ) -> None:
         """Asks for a line, and takes the focus until it is answered or closed."""
         self.question = question
-        self.query_one(Static).update(Content.styled(label, "bold $primary"))
+        self.hint(hint)
+        self.query_one("#said", Static).update(Content.styled(label, "bold $primary"))
         field = self.query_one(Input)
         field.suggester = suggester
         with field.prevent(Input.Changed):
             field.value = answer
         self.add_class("-asking")
         field.focus()
+
+    def hint(self, text: str, style: str = "") -> None:
+        """Shows a line below the one that is typed; an empty one takes it away."""
+        self.query_one("#hint", Static).update(Content.styled(visible_line(text), style))
+        self.set_class(bool(text), "-hinting")
 
     def action_cancel(self) -> None:
         self._close(self.Cancelled)
@@ -82,8 +95,8 @@ class PromptLine(Horizontal):
         question, self.question = self.question, ""
         if not question:
             return
-        self.remove_class("-asking", "-said")
-        self.query_one(Static).update("")
+        self.remove_class("-asking", "-said", "-hinting")
+        self.query_one("#said", Static).update("")
         self.post_message(message(question, self.query_one(Input).value))
 
 

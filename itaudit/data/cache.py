@@ -1,0 +1,267 @@
+"""A dataset that is shown while it is still read: parsed by a process of its own, mapped from the cache.
+
+Nothing heavy is imported until rows are there, so that the reading process starts before everything else.
+"""
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import orjson
+
+from itaudit.data.cache_files import Whole, find_whole, key_of, part_names
+from itaudit.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from itaudit.data.dataset import Dataset
+
+_PIPE = 1 << 16
+
+
+class Cached:
+    """The rows of a source that are there so far, and a loader at work where they are not all there.
+
+    `dataset` and `measures` (see `itaudit.data.measures`) are None until the first rows came, then grow with
+    `poll`; the rows of both correspond, and those that were there stay. `complete` tells that all are there;
+    before, the dataset has no `sha256`. `problem` is one line if no more will come, `warning` one line if all
+    is well but for the cache.
+    """
+
+    def __init__(self, source: str, options: dict[str, Any]) -> None:
+        self.source = source
+        self.dataset: Dataset | None = None
+        self.measures: pa.Table | None = None
+        self.complete = False
+        self.problem = ""
+        self.warning = ""
+        self.share: float | None = None
+        """How much of the source was read, 0 to 1, where that is known."""
+        self._options = options
+        self._whole: Whole | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: BinaryIO | None = None
+        self._unread = b""
+        self._parts: list[Dataset] = []
+        self._measured: list[pa.Table] = []
+        self._reader: threading.Thread | None = None
+        self._here: tuple[Dataset, pa.Table] | UserError | None = None
+
+    @classmethod
+    def open(cls, source: str | Path, *, format: str = "auto", split: str | None = None, turn: int = -1) -> "Cached":
+        """Takes what `itaudit.data.load.load` takes and returns at once; starts a loader if there is no copy.
+
+        What is wrong with the source shows in `problem` after a `poll`.
+        """
+        cached = cls(str(source), {"format": format, "split": split, "turn": turn})
+        try:
+            cached._whole = find_whole(key_of(cached.source, **cached._options))
+        except OSError:
+            # The loader says what is wrong with it.
+            pass
+        if cached._whole is None:
+            cached._start()
+        return cached
+
+    @classmethod
+    def of(cls, dataset: "Dataset") -> "Cached":
+        """A dataset that is in memory already, measured now."""
+        from itaudit.data.measures import measured
+
+        cached = cls(dataset.path, {})
+        cached.dataset, cached.measures, cached.complete, cached.share = dataset, measured(dataset), True, 1.0
+        return cached
+
+    def poll(self) -> bool:
+        """Takes in what came since; whether anything did, be it rows, the end, a problem or a warning."""
+        if self.complete or self.problem:
+            return False
+        from itaudit.data.lean import spare_pandas
+
+        spare_pandas()
+        if self._whole is not None:
+            return self._map_whole(self._whole)
+        if self._reader is not None:
+            return self._take_read()
+        messages, ended = self._messages()
+        return self._take(messages, ended)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """As `poll`, but waits for something to come, `seconds` at most."""
+        if self._process is not None and self._process.stdout is not None:
+            select.select([self._process.stdout], [], [], seconds)
+        elif self._reader is not None:
+            self._reader.join(seconds)
+        return self.poll()
+
+    def whole(self, progress: "Callable[[Cached], None] | None" = None) -> "tuple[Dataset, pa.Table]":
+        """Waits for all rows and returns the dataset and its measures. Raises UserError where they can't come."""
+        while not self.complete:
+            self.wait(1.0)
+            if self.problem:
+                raise UserError(self.problem)
+            if progress is not None:
+                progress(self)
+        assert self.dataset is not None and self.measures is not None
+        return self.dataset, self.measures
+
+    def close(self) -> None:
+        """Ends the loader if it still works; what was mapped stays."""
+        if self._process is not None:
+            self._process.terminate()
+            self._forget_process()
+
+    def _start(self) -> None:
+        arguments = [self.source, "--format", self._options["format"], "--turn", str(self._options["turn"])]
+        if self._options["split"] is not None:
+            arguments += ["--split", self._options["split"]]
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "itaudit.data.loader", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+
+    def _messages(self) -> tuple[list[dict[str, Any]], bool]:
+        """What the loader said since, and whether it has ended."""
+        assert self._process is not None and self._process.stdout is not None
+        ended = False
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data = os.read(self._process.stdout.fileno(), _PIPE)
+                if not data:
+                    ended = True
+                    break
+                self._unread += data
+        *lines, self._unread = self._unread.split(b"\n")
+        return [orjson.loads(line) for line in lines], ended
+
+    def _take(self, messages: list[dict[str, Any]], ended: bool) -> bool:
+        sha256 = ""
+        for message in messages:
+            if "part" in message:
+                if not self._map_part(Path(message["folder"]), message["part"]):
+                    return True
+                done = message["done"]
+                self.share = done[0] / done[1] if done and done[1] else None
+            elif "whole" in message:
+                sha256 = message["sha256"]
+            elif "unwritable" in message:
+                self.warning = f"{message['unwritable']}; the dataset is read without it"
+                self._read_here()
+                return True
+            else:
+                self.problem = message["problem"]
+        if sha256:
+            self._finish(sha256)
+        elif messages:
+            self._join("")
+        if ended and not self.complete and not self.problem:
+            self.problem = f"{self.source}: {self._last_words()}; open it again, or see `itaudit data check`"
+        if ended:
+            self._forget_process()
+        return bool(messages) or ended
+
+    def _map_part(self, folder: Path, number: int) -> bool:
+        """Maps a part from the folder it was written to, or where that was moved to; false if it is gone."""
+        final = folder.with_name(folder.name.partition(".")[0])
+        for place in (folder, final):
+            try:
+                self._map(place, number)
+            except (UserError, OSError):
+                continue
+            return True
+        self.problem = f"{self.source}: its copy in {folder.parent} was removed; open it again"
+        return False
+
+    def _map(self, folder: Path, number: int) -> None:
+        import pyarrow as pa
+
+        from itaudit.data.dataset import Dataset
+
+        part, measures = part_names(number)
+        dataset = Dataset.open(folder / part)
+        with pa.memory_map(str(folder / measures)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        self._parts.append(dataset)
+        self._measured.append(table)
+
+    def _map_whole(self, whole: Whole) -> bool:
+        try:
+            for number in range(whole.parts):
+                self._map(whole.folder, number)
+        except (UserError, OSError):
+            # Removed or damaged since: it is made anew.
+            self._parts, self._measured, self._whole = [], [], None
+            self._start()
+            return False
+        self._finish(whole.sha256)
+        return True
+
+    def _join(self, sha256: str) -> None:
+        from itaudit.data.dataset import joined
+        from itaudit.data.measures import joined_measures
+
+        if self._parts:
+            self.dataset = joined(self._parts, sha256=sha256)
+            self.measures = joined_measures(self._measured)
+
+    def _finish(self, sha256: str) -> None:
+        self._join(sha256)
+        self.complete, self.share = True, 1.0
+
+    def _last_words(self) -> str:
+        assert self._process is not None and self._errors is not None
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        told = f" ({lines[-1][:200]})" if lines else ""
+        return f"the reading process died{told}" if code >= 0 else f"the reading process was killed by signal {-code}"
+
+    def _forget_process(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _read_here(self) -> None:
+        """Reads the source in this process, where no other can leave it anything."""
+        self._forget_process()
+
+        def read() -> None:
+            from itaudit.data.load import load
+            from itaudit.data.measures import measured
+
+            try:
+                dataset = load(self.source, **self._options)
+                self._here = dataset, measured(dataset)
+            except UserError as error:
+                self._here = error
+
+        self._reader = threading.Thread(target=read, daemon=True, name="itaudit-load")
+        self._reader.start()
+
+    def _take_read(self) -> bool:
+        if isinstance(self._here, UserError):
+            self.problem = str(self._here)
+        elif self._here is not None:
+            self.dataset, self.measures = self._here
+            self.complete, self.share = True, 1.0
+        return self._here is not None
