@@ -17,6 +17,7 @@ from itaudit.tui.widgets.prompt_line import PromptLine
 
 if TYPE_CHECKING:
     from itaudit.tui.engines import Engines
+    from itaudit.tui.screens.review import Reviewed
 
 REFRESH_SECONDS = 1.0
 """How often the edits of other workbenches are looked for: one look at the size of a file."""
@@ -93,12 +94,14 @@ class Workshop(DatasetView):
             self.changed({position})
             self.tell(words or "")
 
-        self.app.push_screen(SimplifyScreen(edited, position, self.engines()), back)
+        with self.said():
+            self.app.push_screen(SimplifyScreen(edited, position, self.engines()), back)
 
     def engines(self) -> "Engines":
         """The engines of the user's settings; their processes last as long as this screen."""
         if self._engines is None:
             from itaudit.tui.engines import Engines
+    from itaudit.tui.screens.review import Reviewed
 
             self._engines = Engines()
         return self._engines
@@ -189,6 +192,39 @@ class Workshop(DatasetView):
             if edited.edit(position, changes, by="hand") is not None:
                 self.changed({position})
                 self.tell(f"{'Tags' if message.question == _TAGS else 'Note'} kept; u undoes.")
+
+    def action_batch(self) -> None:
+        """Starts a batch of what is shown; where there are some already, lists them too."""
+        self._batches(asks=True)
+
+    def action_review(self) -> None:
+        """Reviews the only batch, or lets one of several be chosen."""
+        if self.edited is None:
+            return
+        from itaudit.simplify.batch import batches
+        from itaudit.tui.screens.review import ReviewScreen
+
+        found = batches(self.edited)
+        if not found:
+            self.tell("There are no proposals to review; b simplifies what is shown.")
+        elif len(found) == 1:
+            self.app.push_screen(ReviewScreen(self.edited, found[0]), self._reviewed)
+        else:
+            self._batches()
+
+    def _batches(self, asks: bool = False) -> None:
+        if self.edited is None:
+            return
+        from itaudit.tui.screens.batches import BatchesScreen
+
+        with self.said():
+            screen = BatchesScreen(self.edited, self.view, self.selection_text, self.engines(), asks=asks)
+            self.app.push_screen(screen, self._reviewed)
+
+    def _reviewed(self, reviewed: "Reviewed | None") -> None:
+        if reviewed is not None:
+            self.changed(reviewed.changed)
+            self.tell(reviewed.words)
 
     def action_log(self) -> None:
         if self.edited is None:
