@@ -11,7 +11,9 @@ from itaudit.analysis.words import word_keys
 BlockKind = Literal["code", "table", "list", "lines", "prose"]
 
 _FENCE = regex.compile(r"[ \t]*(`{3,}|~{3,})")
-_ITEM = regex.compile(r"[ \t]*(?:[-*+•‣◦▪●–][ \t]+|[(\[]?(?:\p{Nd}{1,3}|\p{L}|[ivxIVX]{1,4})[.)\]][ \t]+|\p{Nd}{1,3}:[ \t]+)\S")
+_ITEM = regex.compile(
+    r"[ \t]*(?:[-*+•‣◦▪●–][ \t]+|[(\[]?(?:\p{Nd}{1,3}|\p{L}|[ivxIVX]{1,4})[.)\]][ \t]+|\p{Nd}{1,3}:[ \t]+)\S"
+)
 _TABLE = regex.compile(r"[ \t]*\|.*\||[^|\n]+\|[^|\n]+\|.*")
 # A line of code outside a fence: brackets and operators where prose has none.
 _CODE = regex.compile(

@@ -12,6 +12,7 @@ along. Nothing is added, so that no fact can be new, and what is left is never e
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import regex
 
@@ -37,8 +38,6 @@ _ABBREVIATED = regex.compile(
 )
 # Dialogue, questions with their answers, forms.
 _LABELLED = regex.compile(r"^[ \t]*[\p{L}\p{N}][\w'’]*(?:[ -][\w'’]+){0,2}:(?=\s)", regex.MULTILINE)
-_NEGATION = frozenset("no not never none nothing neither nor cannot yes true false correct incorrect".split())
-_COUNTING = frozenset("firstly secondly thirdly fourthly finally lastly first second third next then".split())
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ def _settled(response: str, made: str, plain: str) -> str:
 def _sentences(at: int, part: Block) -> list[_Sentence]:
     bounds = sentence_bounds(part.text)
     pieces: list[str] = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         piece = part.text[start:end]
         if pieces and (_unfinished(pieces[-1]) or not any(map(str.isalnum, piece))):
             pieces[-1] += piece
@@ -161,7 +160,7 @@ def _announces(first: _Sentence, asked: frozenset[str], sentences: list[_Sentenc
         return repeats or bool(opening_end(said, "preambles"))
     if said.endswith("?"):
         return repeats and others
-    return repeats and others and first.length > 4 and _NEGATION.isdisjoint(word_keys(said))
+    return repeats and others and first.length > 4 and listed_words("negations").isdisjoint(word_keys(said))
 
 
 def _cut(sentence: _Sentence, end: int) -> None:
@@ -183,7 +182,7 @@ def _select(asked: frozenset[str], sentences: Sequence[_Sentence]) -> None:
     # Sentences that lead to a list or code, or count steps, belong to what follows.
     for at, sentence in enumerate(sentences):
         counts = sentence.said.lower().replace(",", " ").split(maxsplit=1)[:1]
-        if at == 0 or sentence.said.endswith(":") or (counts and counts[0] in _COUNTING):
+        if at == 0 or sentence.said.endswith(":") or (counts and counts[0] in listed_words("counting")):
             held += _choose(at, sentences, chosen)
     for at in sorted(range(len(sentences)), key=lambda at: (-scores[at], at)):
         if held >= KEPT_WORDS * total:
