@@ -101,7 +101,6 @@ class Workshop(DatasetView):
         """The engines of the user's settings; their processes last as long as this screen."""
         if self._engines is None:
             from itaudit.tui.engines import Engines
-    from itaudit.tui.screens.review import Reviewed
 
             self._engines = Engines()
         return self._engines
