@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
-from itaudit.simplify.proposal import EXTRACTIVE, Proposal, extracted, instance_to_json
+from itaudit.simplify.proposal import Proposal, extracted, instance_to_json
 from itaudit.simplify.settings import ENGINES, EngineName, Settings, read_settings, with_changes
 from itaudit.tui.proposing import Proposer, proposer_command
 
@@ -36,7 +36,7 @@ class Engines:
     @property
     def samples(self) -> bool:
         """Whether another try may bring another proposal."""
-        return self.name != EXTRACTIVE
+        return self.name != "extractive"
 
     @property
     def doing(self) -> str:
@@ -55,7 +55,7 @@ class Engines:
 
         Another seed samples another answer. Raises UserError where the engine can't be used.
         """
-        if self.name == EXTRACTIVE:
+        if self.name == "extractive":
             # The first check loads a pronouncing dictionary, for which the screen should not wait.
             return await asyncio.to_thread(extracted, instance, threshold=self._read.kept)
         self.settings.require_engine("config.toml")

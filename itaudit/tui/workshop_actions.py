@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events, on
 from textual.binding import Binding, BindingType
 
 from itaudit.data.edited import EditedDataset
@@ -105,7 +106,8 @@ class Workshop(DatasetView):
             self._engines = Engines()
         return self._engines
 
-    async def on_unmount(self) -> None:
+    @on(events.Unmount)
+    async def _end_engines(self) -> None:
         if self._engines is not None:
             await self._engines.end()
 
@@ -217,7 +219,7 @@ class Workshop(DatasetView):
         from itaudit.tui.screens.batches import BatchesScreen
 
         with self.said():
-            screen = BatchesScreen(self.edited, self.view, self.selection_text, self.engines(), asks=asks)
+            screen = BatchesScreen(self.edited, self.view.tolist(), self.selection_text, self.engines(), asks=asks)
             self.app.push_screen(screen, self._reviewed)
 
     def _reviewed(self, reviewed: "Reviewed | None") -> None:

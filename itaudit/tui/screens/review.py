@@ -78,7 +78,7 @@ class ReviewScreen(Screen[Reviewed]):
     def __init__(self, edited: EditedDataset, batch: Batch, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.edited = edited
-        self.batch = batch
+        self.job = batch
         self.queue = ReviewQueue(edited, batch)
         self.clock = clock
         self.reviewed = Reviewed()
@@ -107,11 +107,11 @@ class ReviewScreen(Screen[Reviewed]):
         while True:
             began = self.clock()
             try:
-                came = await asyncio.to_thread(self.batch.refresh)
+                came = await asyncio.to_thread(self.job.refresh)
                 if came or first:
-                    found = await asyncio.to_thread(self.batch.undecided, self.edited)
+                    found = await asyncio.to_thread(self.job.undecided, self.edited)
                     self._take(found, first)
-                self._status = await asyncio.to_thread(self.batch.status)
+                self._status = await asyncio.to_thread(self.job.status)
             except UserError as error:
                 self._tell(str(error), "$error")
             first = False
@@ -177,7 +177,7 @@ class ReviewScreen(Screen[Reviewed]):
             parts.append(batch_progress(self._status))
         title = Content.assemble(
             ("review", "bold $primary"),
-            f"  {visible_line(self.batch.name)}  ",
+            f"  {visible_line(self.job.name)}  ",
             (" · ".join(parts), "$foreground-muted"),
         )
         self.query_one("#title", Static).update(title, layout=False)
@@ -248,7 +248,7 @@ class ReviewScreen(Screen[Reviewed]):
         waiting = self.queue.waiting[place]
         proposal = None if self.queue.stale(place) else self._proposal
         try:
-            screen = edited_proposal(self.edited, waiting.position, proposal, batch=self.batch.name)
+            screen = edited_proposal(self.edited, waiting.position, proposal, batch=self.job.name)
         except UserError as error:
             self._tell(str(error), "$error")
             return
