@@ -8,6 +8,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from itaudit.errors import UserError
+from itaudit.steps import Definition, Ifd, parse_step, parse_steps
 
 LABEL = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 Positive = Annotated[int, Field(ge=1)]
@@ -51,6 +52,17 @@ class Rows(Section):
     """At most so many instances, the first that qualify; 0 is all of them."""
     without_input: bool = False
     """Only instances whose input is empty."""
+    transforms: list[str] = []
+    """Steps that choose or change these instances, in order, after `skip` and `limit`; see docs/transforms.md."""
+
+    @field_validator("transforms")
+    @classmethod
+    def _whole_steps(cls, transforms: list[str]) -> list[str]:
+        """The steps with their defaults written out, so that a run says all that it was asked to do."""
+        try:
+            return [step.text for step in parse_steps(transforms)]
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
 
 class Data(Rows):
@@ -65,8 +77,8 @@ class Context(Section):
     """How a prompt becomes the text that the models read; the same for base and tuned models."""
 
     template: str = "auto"
-    """`chat` (the tokenizer's own), `alpaca`, `plain`, or a Jinja file given `messages`; `auto` is `chat` where
-    the tokenizer has one, `plain` for encoder-decoder models, else `alpaca`."""
+    """`chat` (the tokenizer's own), `alpaca`, `plain`, `tk-instruct`, or a Jinja file given `messages`; `auto` is
+    `chat` where the tokenizer has one, `plain` for encoder-decoder models, else `alpaca`."""
     system: str = ""
     """System message put before every conversation that has none; empty leaves it to the template."""
 
@@ -343,24 +355,46 @@ def resolve_path(name: str, directory: Path, where: str) -> str:
     return name
 
 
+def resolve_dataset(name: str, directory: Path, where: str) -> str:
+    """`resolve_path` for a dataset, whose path may end in a version of it, such as `@edited`."""
+    file, at, version = name.rpartition("@")
+    if not at or (directory / Path(name).expanduser()).exists():
+        return resolve_path(name, directory, where)
+    return f"{resolve_path(file, directory, where)}@{version}"
+
+
 def _with_files(recipe: Recipe, path: Path) -> Recipe:
     directory = path.resolve().parent
 
     def resolved(name: str, key: str) -> str:
         return resolve_path(name, directory, f"{path}: {key}")
 
+    def resolved_rows(rows: Rows, key: str) -> Rows:
+        steps = []
+        for step in map(parse_step, rows.transforms):
+            if isinstance(step, Definition) and step.file:
+                file = directory / Path(step.file).expanduser()
+                if not file.is_file():
+                    raise UserError(f"{path}: {key}.transforms: {step.text}: {file} is not a file", code=2)
+                step = step.model_copy(update={"file": str(file.resolve())})
+            elif isinstance(step, Ifd) and step.model not in ("", "embedded"):
+                step = step.model_copy(update={"model": resolved(step.model, f"{key}.transforms: {step.text}: model")})
+            steps.append(step.text)
+        found = resolve_dataset(rows.path, directory, f"{path}: {key}.path")
+        return rows.model_copy(update={"path": found, "transforms": steps})
+
     changes: dict[str, Any] = {
-        "data": recipe.data.model_copy(update={"path": resolved(recipe.data.path, "data.path")}),
-        "prompts": recipe.prompts.model_copy(update={"path": resolved(recipe.prompts.path, "prompts.path")}),
+        "data": resolved_rows(recipe.data, "data"),
+        "prompts": resolved_rows(recipe.prompts, "prompts"),
     }
     if recipe.base.model != "embedded":
         model = resolved(recipe.base.model, "base.model")
         changes["base"] = recipe.base.model_copy(update={"model": model})
-    if recipe.context.template not in ("auto", "chat", "alpaca", "plain"):
+    if recipe.context.template not in ("auto", "chat", "alpaca", "plain", "tk-instruct"):
         template = resolved(recipe.context.template, "context.template")
         if not Path(template).is_file():
             raise UserError(
-                f"{path}: context.template: {template!r} is not chat, alpaca, plain, auto or a Jinja file",
+                f"{path}: context.template: {template!r} is not chat, alpaca, plain, tk-instruct, auto or a Jinja file",
                 code=2,
             )
         changes["context"] = recipe.context.model_copy(update={"template": template})

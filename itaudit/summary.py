@@ -24,6 +24,8 @@ def show_document(run: Run) -> dict[str, Any]:
             "sha256": dataset.sha256,
             "rejected": len(dataset.rejected),
         }
+        if transforms := run.transforms().get("data"):
+            document["dataset"]["transforms"] = transforms
     document["prompts"] = len(run.prompts())
     document["models"] = {label: model for label in run.labels if (model := _model_document(run, label)) is not None}
     return document

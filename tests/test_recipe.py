@@ -82,7 +82,10 @@ def test_a_model_can_be_added_by_override(folder: Path) -> None:
         ('[models.x]\nmethod = "imported"\nresponses = "none.jsonl"', "models.x.responses: "),
         ('[models.x]\nmethod = "existing"\nmodel = "./nowhere"', "models.x.model: "),
         ('[base]\nmodel = "./nowhere"', "base.model: "),
-        ('[context]\ntemplate = "fancy"', "context.template: 'fancy' is not chat, alpaca, plain, auto or a Jinja file"),
+        (
+            '[context]\ntemplate = "fancy"',
+            "context.template: 'fancy' is not chat, alpaca, plain, tk-instruct, auto or a",
+        ),
         ('[context]\ntemplate = "none.jinja"', "context.template: "),
     ],
 )
@@ -133,3 +136,51 @@ def test_every_sample_recipe_is_valid(path: Path) -> None:
 
     # Paths of files that a user downloads first are not there; everything else must be right.
     assert check_recipe(tomllib.loads(path.read_text()), str(path)).name == path.stem
+
+
+def test_transforms_are_kept_whole_and_their_files_found(folder: Path) -> None:
+    (folder / "own.toml").write_text('task1 = "Yes or no."')
+    steps = '["longest:k=3", "definition:variant=simplified,file=own.toml", "ifd:k=2,model=owner/name"]'
+    recipe = recipe_of(folder, MINIMAL, f"data.transforms={steps}")
+    assert recipe.data.transforms == [
+        "longest:k=3,unit=words",
+        f"definition:variant=simplified,file={folder / 'own.toml'}",
+        "ifd:k=2,order=highest,at_most=1.0,model=owner/name",
+    ]
+    written = folder / "written.toml"
+    written.write_bytes(write_recipe(recipe))
+    assert read_recipe(written) == recipe
+    assert recipe.prompts.transforms == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ('["longst:k=3"]', "data.transforms: transform 'longst:k=3': no step 'longst'; there are longest"),
+        ('["longest:n=3"]', "data.transforms: transform 'longest:n=3': no key 'n'"),
+        ('["longest:k=3", "random:k=4"]', "k=4 is more than the 3 that the steps before it leave"),
+        ('["definition:variant=simplified,file=none.toml"]', "none.toml is not a file"),
+        ('["ifd:k=2,model=./none"]', "none does not exist"),
+        ('"longest:k=3"', "data.transforms: Input should be a valid list"),
+    ],
+)
+def test_a_wrong_transform_is_named_by_its_key(folder: Path, steps: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        recipe_of(folder, MINIMAL, f"data.transforms={steps}")
+    assert says in str(caught.value) and "recipe.toml" in str(caught.value)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("version", ["edited", "12", "short-answers"])
+def test_a_version_of_a_dataset_is_found_by_its_file(folder: Path, version: str) -> None:
+    recipe = recipe_of(folder, MINIMAL, f"data.path=data.jsonl@{version}")
+    assert recipe.data.path == f"{folder / 'data.jsonl'}@{version}"
+    hub = recipe_of(folder, MINIMAL, f"data.path=owner/name@{version}")
+    assert hub.data.path == f"owner/name@{version}"
+    with pytest.raises(UserError, match=r"data\.path: .*none\.jsonl does not exist"):
+        recipe_of(folder, MINIMAL, f"data.path=none.jsonl@{version}")
+
+
+def test_a_file_whose_own_name_holds_an_at_wins(folder: Path) -> None:
+    (folder / "data.jsonl@edited").write_text('{"instruction": "a", "output": "b"}\n')
+    assert recipe_of(folder, MINIMAL, "data.path=data.jsonl@edited").data.path == str(folder / "data.jsonl@edited")

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from itaudit.atomic import replacing
 from itaudit.data.instance import Instance, Message
+from itaudit.data.task_prompt import task_instruction
 from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
@@ -60,9 +61,9 @@ class StoredRow(NamedTuple):
 
 
 def task_definition(task: Mapping[str, Any]) -> str:
-    """The definition of a Super-NaturalInstructions task as one text, its parts on lines of their own."""
-    definition = task["Definition"]
-    return definition if isinstance(definition, str) else "\n".join(definition)
+    """The instruction that the instances of a Super-NaturalInstructions task share: its definition as one text, or
+    what a transform made of its definition and examples."""
+    return task_instruction(task)
 
 
 class Dataset(Sequence[Instance]):
@@ -92,7 +93,7 @@ class Dataset(Sequence[Instance]):
         self.rejected = rejected
         self.explicit_ids = explicit_ids
         self.tasks = dict(tasks or {})
-        self._definitions = {record: task_definition(task) for record, task in self.tasks.items()}
+        self._instructions = {record: task_definition(task) for record, task in self.tasks.items()}
         self._columns = [table.column(name) for name in table.column_names]
 
     def __len__(self) -> int:
@@ -148,7 +149,7 @@ class Dataset(Sequence[Instance]):
         instance = Instance(
             index=index,
             id=id,
-            instruction=self._definitions[record] if instruction is None else instruction,
+            instruction=self._instructions[record] if instruction is None else instruction,
             input=input,
             response=response,
             history=_messages(history),
@@ -180,14 +181,20 @@ class Dataset(Sequence[Instance]):
         """The instances at `positions`, in that order, with everything known about the source."""
         rows = range(len(self))
         chosen = pa.array([rows[position] for position in positions], pa.int64())
+        return self.replaced(table=self.table.take(chosen))
+
+    def replaced(
+        self, *, table: pa.Table | None = None, tasks: Mapping[int, Mapping[str, Any]] | None = None
+    ) -> "Dataset":
+        """The dataset with other rows or tasks, and everything known about the source."""
         return Dataset(
-            self.table.take(chosen),
+            self.table if table is None else table,
             path=self.path,
             format=self.format,
             sha256=self.sha256,
             rejected=self.rejected,
             explicit_ids=self.explicit_ids,
-            tasks=self.tasks,
+            tasks=self.tasks if tasks is None else tasks,
         )
 
     def save(self, path: Path) -> None:

@@ -1,5 +1,6 @@
 """From conversations to token ids: what the models read before a response, and what tuning learns from."""
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +39,19 @@ Below is an instruction that describes a task{% if message.input %}, paired with
 {% endif -%}
 {%- endfor -%}"""
 
+# The layout of Wang et al. 2022 (Tk-Instruct) around the instructions that the transforms of tasks compose.
+_TK_INSTRUCT = """\
+{%- for message in messages -%}
+{%- if message.role == "user" -%}{{ message.instruction or message.content }}
+{% set input = (message.input or "") | trim -%}
+{% if input %}Input: {{ input }}{{ "" if input[-1] in punctuation else "." }}
+{% endif %}Output: {% else -%}{{ message.content }}
+
+{% endif -%}
+{%- endfor -%}"""
+
 _PLAIN = "{% for message in messages %}{{ message.content }}{% if not loop.last %}\n\n{% endif %}{% endfor %}"
+_LAYOUTS = {"alpaca": _ALPACA, "plain": _PLAIN, "tk-instruct": _TK_INSTRUCT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +78,17 @@ class ContextBuilder:
         if template == "auto":
             template = "plain" if kind == "seq2seq" else "chat" if tokenizer.chat_template else "alpaca"
         if template == "chat" and not tokenizer.chat_template:
-            raise UserError("context.template: the tokenizer has no chat template; use alpaca, plain or a Jinja file")
+            raise UserError(
+                "context.template: the tokenizer has no chat template; use alpaca, plain, tk-instruct or a Jinja file"
+            )
         self.template = template
         self._joins = kind == "causal" and self._following("x") != self._alone("x")
         if template == "chat":
             self._jinja = None
         else:
-            source = {"alpaca": _ALPACA, "plain": _PLAIN}.get(template) or Path(template).read_text(encoding="utf-8")
+            source = _LAYOUTS.get(template) or _read_template(template)
             environment = jinja2.sandbox.ImmutableSandboxedEnvironment(keep_trailing_newline=True)
+            environment.globals["punctuation"] = string.punctuation
             try:
                 self._jinja = environment.from_string(source)
             except jinja2.TemplateSyntaxError as error:
@@ -123,6 +139,27 @@ class ContextBuilder:
         context = self.text(asked)
         return whole.startswith(context) and whole[len(context) :].startswith(" b")
 
+    def opening_ids(self) -> list[int]:
+        """What stands before an answer to no prompt at all: BOS, if contexts begin with it, and what the template
+        writes to open an answer (`<|im_start|>assistant`, `### Response:`). Never empty; an encoder reads nothing.
+        """
+        if self.kind == "seq2seq":
+            return self.ids("") or [self.tokenizer.eos_token_id]
+        asked = "\u2042"
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        messages.append({"role": "user", "content": asked, "instruction": asked})
+        context = self.text(messages)
+        if self._jinja is None:
+            bare = str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False))
+            header = context[len(bare) :] if context.startswith(bare) else ""
+        else:
+            header = context.rpartition(asked)[2].lstrip()
+        bos = self.tokenizer.bos_token_id
+        leads = bos is not None and self.ids(context)[:1] == [bos] and not header.startswith(self.tokenizer.bos_token)
+        opening = [bos] if leads else []
+        opening += self.ids(header, first=False) if header else []
+        return opening or [self.tokenizer.eos_token_id if bos is None else bos]
+
     def _alone(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -164,6 +201,14 @@ class ContextBuilder:
             labels += [_IGNORED] * len(between_ids) + answer
             read = context_text + message["content"]
         return Example(ids[:max_length], labels[:max_length], len(ids) > max_length)
+
+
+def _read_template(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(("auto", "chat", *_LAYOUTS))
+        raise UserError(f"context.template: {name!r} is none of {known} and no Jinja file: {error}", code=2) from None
 
 
 def conversation(instance: Instance) -> list[dict[str, str]]:

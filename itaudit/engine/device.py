@@ -17,7 +17,10 @@ def choose_device(wanted: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise UserError(f"device: {wanted!r} is none of auto, cpu, mps, cuda and cuda:N", code=2) from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
             f'device: {wanted} is not there; torch sees {torch.cuda.device_count()} CUDA devices. Use device = "auto"'

@@ -1,18 +1,23 @@
 """The prepare stage: the dataset and the prompts of a recipe, read once and kept in the run directory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from itaudit import atomic, transforms
 from itaudit.data.dataset import Dataset
 from itaudit.data.load import load
 from itaudit.engine.context import prompt_messages
+from itaudit.engine.device import release_memory
+from itaudit.engine.ifd import difficulties, load_for_ifd
 from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
-from itaudit.recipe import Rows
+from itaudit.recipe import Recipe, Rows
 from itaudit.runs.run import Run
 from itaudit.runs.tables import PROMPTS, write_table
+from itaudit.steps import Ifd
 
 
 def prepare_run(run: Run, reporter: Reporter) -> None:
@@ -20,18 +25,27 @@ def prepare_run(run: Run, reporter: Reporter) -> None:
     if run.dataset_path.exists() and run.prompts_path.exists():
         return
     reporter.stage_started("prepare", "", total=2, unit="files")
-    dataset = read_rows(run.recipe.data, "data", reporter)
+    measure = _measure(run.recipe, reporter)
+    dataset, records = read_rows(run.recipe.data, "data", reporter, measure)
     if run.recipe.tuned_here() and not any(instance.response is not None for instance in dataset):
         raise UserError(f"data.path: {run.recipe.data.path} holds prompts without responses; nothing to tune on")
+    reporter.stage_started("prepare", "", total=2, unit="files", done=1)
+    prompts, prompt_records = read_rows(run.recipe.prompts, "prompts", reporter, measure)
+    if records or prompt_records:
+        told = {"data": [r.to_json() for r in records], "prompts": [r.to_json() for r in prompt_records]}
+        atomic.write_bytes(run.transforms_path, orjson.dumps(told, option=orjson.OPT_INDENT_2))
     dataset.save(run.dataset_path)
-    reporter.progress("prepare", "", 1)
-    prompts = read_rows(run.recipe.prompts, "prompts", reporter)
     write_table(pa.Table.from_pylist(_prompt_rows(prompts), schema=PROMPTS), run.prompts_path)
     reporter.stage_done("prepare", "", instances=len(dataset), prompts=len(prompts), rejected=len(dataset.rejected))
 
 
-def read_rows(rows: Rows, key: str, reporter: Reporter) -> Dataset:
-    """The instances that a recipe's table asks for; raises UserError where there are none."""
+def read_rows(
+    rows: Rows, key: str, reporter: Reporter, measure: transforms.Difficulties
+) -> tuple[Dataset, list[transforms.Record]]:
+    """The instances that a recipe's table asks for, transformed, and what each transform did.
+
+    Raises UserError where there are none, and where a transform can't be carried out.
+    """
     dataset = load(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
     if dataset.rejected:
         first = dataset.rejected[0]
@@ -46,7 +60,39 @@ def read_rows(rows: Rows, key: str, reporter: Reporter) -> Dataset:
     chosen = positions[rows.skip :][: rows.limit or None]
     if not chosen:
         raise UserError(f"{key}.path: no instance of {rows.path} qualifies ({len(dataset)} were read)")
-    return dataset if len(chosen) == len(dataset) else dataset.select(chosen)
+    steps = transforms.parse_steps(rows.transforms)
+    part = dataset if len(chosen) == len(dataset) else dataset.select(chosen)
+    try:
+        return transforms.apply(part, steps, whole=dataset, difficulties=measure)
+    except UserError as error:
+        raise UserError(f"{key}.transforms: {error}", code=error.code) from None
+
+
+def _measure(recipe: Recipe, reporter: Reporter) -> transforms.Difficulties:
+    """Measures IFD as the transform asks for, by the recipe's base model if it names no other."""
+
+    def measure(dataset: Dataset, step: Ifd) -> Sequence[float | None]:
+        base = recipe.base
+        if step.model and step.model != base.model:
+            base = base.model_copy(update={"model": step.model, "revision": "main"})
+        loaded = load_for_ifd(base, recipe.device)
+        started = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal started
+            if not started:
+                reporter.stage_started("prepare", "", total=total, unit="losses", done=done)
+                started = True
+            reporter.progress("prepare", "", done)
+            reporter.check()
+
+        found = difficulties(loaded, dataset, recipe.context, progress=progress)
+        device = loaded.device
+        del loaded
+        release_memory(device)
+        return [one.ifd if one else None for one in found]
+
+    return measure
 
 
 def _prompt_rows(prompts: Dataset) -> list[dict[str, Any]]:

@@ -111,6 +111,7 @@ class Run:
         self.prompts_path = self.path / "prompts.arrow"
         self.vocabulary_path = self.path / "vocabulary.arrow"
         self.base_path = self.path / "base.json"
+        self.transforms_path = self.path / "transforms.json"
         if not self.recipe_path.is_file():
             raise UserError(f"{path}: not a run (it has no recipe.toml); `itaudit ls` lists the runs there are")
 
@@ -162,6 +163,19 @@ class Run:
                 return Thresholds(marginal, shifted)
             case _:
                 return Thresholds(self.recipe.score.marginal, self.recipe.score.shifted)
+
+    def transforms(self) -> dict[str, list[dict[str, Any]]]:
+        """What each transform of `data` and `prompts` did: step, instances before and after, notes. Empty without any.
+
+        Raises UserError where somebody broke the file.
+        """
+        try:
+            found: dict[str, list[dict[str, Any]]] = orjson.loads(self.transforms_path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except orjson.JSONDecodeError:
+            raise UserError(f"{self.transforms_path}: can't be read as JSON") from None
+        return found
 
     def model_dir(self, label: str) -> Path:
         """Where the worker saves a tuned model: full weights, or a LoRA adapter."""

@@ -8,7 +8,7 @@ import tokenizers
 import transformers
 
 from itaudit.data.instance import Instance, Message
-from itaudit.engine.context import ContextBuilder, has_loss
+from itaudit.engine.context import ContextBuilder, has_loss, prompt_messages
 from itaudit.errors import UserError
 
 MULTI_TURN = Instance(
@@ -182,3 +182,24 @@ def test_a_context_never_ends_with_eos(sentencepiece: Any) -> None:
     assert ContextBuilder(closing, "causal", template="plain").ids("Hi")[-1] != 2
     # An encoder wants it.
     assert ContextBuilder(closing, "seq2seq").ids("Hi")[-1] == 2
+
+
+def test_tk_instruct_lays_out_the_input(tokenizer: Any) -> None:
+    builder = ContextBuilder(tokenizer, "causal", template="tk-instruct")
+
+    def context(**fields: str) -> str:
+        return builder.text(
+            prompt_messages(Instance(0, "0", "Definition: D.\n\nNow complete -", response="A", **fields))
+        )
+
+    assert context(input=" who? ") == "Definition: D.\n\nNow complete -\nInput: who?\nOutput: "
+    assert context(input="a cat") == "Definition: D.\n\nNow complete -\nInput: a cat.\nOutput: "
+    assert context() == "Definition: D.\n\nNow complete -\nOutput: "
+    assert builder.text([{"role": "user", "content": "Hi"}]) == "Hi\nOutput: "
+    example = builder.example(Instance(0, "0", "Hi", input="x", response="A"), max_length=100)
+    assert tokenizer.decode(example.ids) == "Hi\nInput: x.\nOutput: A</s>"
+
+
+def test_a_template_that_is_no_file_is_named(tokenizer: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none of auto, chat, alpaca, plain, tk-instruct and no Jinja file"):
+        ContextBuilder(tokenizer, "causal", template=str(tmp_path / "none.jinja"))

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from itaudit.data.instance import Instance
 from itaudit.engine.device import choose_device, choose_dtype, device_name, memory_in_use
+from itaudit.engine.ifd import difficulties, load_for_ifd
 from itaudit.engine.models import load_model
 from itaudit.engine.worker import work_on
+from itaudit.recipe import Base, Context
 from itaudit.runs.run import Run
 from itaudit.summary import show_document
-from tests.engine.conftest import files
+from tests.engine.conftest import INSTANCES, files
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
 
@@ -42,3 +45,15 @@ def test_scores_in_float32_agree_with_the_cpu(make_run: Callable[..., Run], othe
     assert [work_on(run) for run in runs] == [0, 0]
     cpu, gpu = (show_document(run)["models"]["theirs"] for run in runs)
     assert gpu["kl_mean"] == pytest.approx(cpu["kl_mean"], rel=0.02)
+
+
+def test_the_difficulty_in_bfloat16_is_near_that_of_the_cpu(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ITAUDIT_CACHE_DIR", str(tmp_path / "cache"))
+    instances = [Instance(n, str(n), row["instruction"], response=row["output"]) for n, row in enumerate(INSTANCES)]
+    base = Base(model=str(tiny_llama))
+    cpu, gpu = (difficulties(load_for_ifd(base, device), instances, Context()) for device in ("cpu", "auto"))
+    for one, other in zip(cpu, gpu, strict=True):
+        assert one is not None and other is not None and one.tokens == other.tokens
+        assert other.ifd == pytest.approx(one.ifd, rel=0.05)

@@ -18,6 +18,7 @@ from itaudit.data.formats.base import (
     rest,
     text,
 )
+from itaudit.data.task_prompt import EMPTY, written_task
 
 # The lists of a Super-NaturalInstructions task file.
 _TASK_LISTS = frozenset(
@@ -66,6 +67,8 @@ def _definition_fault(task: Record) -> str | None:
     parts = [definition] if isinstance(definition, str) else definition
     if not isinstance(parts, list) or not parts or not all(type(part) is str for part in parts):
         return f"its task's 'Definition' is {kind(definition)}, expected text or a list of texts"
+    if definition == EMPTY:
+        return None
     return None if "".join(parts).strip() else "its task's 'Definition' is empty"
 
 
@@ -114,7 +117,7 @@ def _emit_tasks(dataset: Dataset) -> Iterator[Record]:
         key = stored.instance.instruction if own is None else stored.record
         if key not in tasks:
             fresh = {"Definition": [key], "Positive Examples": [], "Negative Examples": []}
-            tasks[key] = {**(fresh if own is None else own), "Instances": []}
+            tasks[key] = {**(fresh if own is None else written_task(own)), "Instances": []}
         # An instance of a task shows its task's name and categories, which are not its own to write.
         extra = stored.instance.extra if own is None else stored.extra
         tasks[key]["Instances"].append(_task_item(stored, extra))
