@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itaudit.data.export import write
+from itaudit.data.write import write
 from itaudit.data.instance import Instance
 from itaudit.data.load import load
 

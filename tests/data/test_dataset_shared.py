@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from itaudit.data.export import write
+from itaudit.data.write import write
 from itaudit.data.load import load
 
 
