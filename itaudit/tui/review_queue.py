@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from itaudit.data.edited import EditedDataset
+from itaudit.data.edited import Change, EditedDataset
 from itaudit.errors import UserError
 from itaudit.simplify.batch import Batch, Waiting
 from itaudit.simplify.proposal import Proposal
-from itaudit.tui.accepting import accept
+from itaudit.tui.accepting import accept, acceptance
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,29 @@ class ReviewQueue:
         """Those that need no confirmation, and whose instances are as they were."""
         return [each for each in self.waiting if each.entry.passes and not each.stale]
 
-    def accept_one_of_many(self, waiting: Waiting) -> None:
-        """Accepts a proposal that passes; it stays in the queue until `accepted_many`."""
-        accept(self.edited, waiting.position, self.batch.proposal(waiting.entry.index), batch=self.batch.name)
+    def accept_together(self, chosen: Sequence[Waiting]) -> tuple[list[Waiting], str]:
+        """Accepts proposals that pass; they stay in the queue until `accepted_many`.
+
+        Returns those that were accepted, and a line on what stopped the others.
+        """
+        changes: dict[int, Change] = {}
+        failure = ""
+        for place, each in enumerate(chosen):
+            proposal = self.batch.proposal(each.entry.index)
+            try:
+                changes[place] = acceptance(self.edited, each.position, proposal, batch=self.batch.name)
+            except UserError as error:
+                failure = str(error)
+        try:
+            self.edited.edit_all(list(changes.values()))
+        except UserError as error:
+            if len(chosen) == 1:
+                return [], str(error)
+            # One of them stops all: then each for itself.
+            alone = [self.accept_together([chosen[place]]) for place in changes]
+            done = [each for found, _ in alone for each in found]
+            return done, next((words for _, words in alone if words), failure)
+        return [chosen[place] for place in changes], failure
 
     def accepted_many(self, done: Sequence[Waiting]) -> None:
         """Takes what was accepted together out of the queue, as one decision."""
@@ -94,7 +114,6 @@ class ReviewQueue:
         if kind == "rejected":
             self.batch.restore(waiting.entry.index)
             return
-        self.edited.refresh()
         row = self.edited.row(waiting.position)
         if row.edits and row.edits[-1].proposal == self.batch.key(waiting.entry.index):
             self.edited.undo(waiting.position)

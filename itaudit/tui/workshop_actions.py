@@ -44,7 +44,7 @@ class Workshop(DatasetView):
     ]
 
     def on_mount(self) -> None:
-        self._edits_size: int | None = None
+        self._edits_seen: tuple[int, int, int] | None = None
         self._engines: Engines | None = None
         self._asked: EditorText | None = None
         self.set_interval(REFRESH_SECONDS, self._look_for_others)
@@ -54,12 +54,13 @@ class Workshop(DatasetView):
         if self.edited is None:
             return
         try:
-            size = self.edited.overlay.path.stat().st_size
+            status = self.edited.overlay.path.stat()
         except OSError:
             return
-        if size == self._edits_size:
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+        if seen == self._edits_seen:
             return
-        self._edits_size = size
+        self._edits_seen = seen
         with self.said():
             positions = self.edited.refresh()
             if positions:
@@ -226,6 +227,17 @@ class Workshop(DatasetView):
         if reviewed is not None:
             self.changed(reviewed.changed)
             self.tell(reviewed.words)
+
+    def action_export(self) -> None:
+        if self.edited is None:
+            return
+        if not self.complete:
+            self.tell("The dataset is still being read; export it when all rows are there.")
+            return
+        from itaudit.tui.screens.export import ExportScreen
+
+        screen = ExportScreen(self.edited, self.view.tolist(), self.selection_text)
+        self.app.push_screen(screen, lambda words: self.tell(words or ""))
 
     def action_log(self) -> None:
         if self.edited is None:

@@ -32,8 +32,8 @@ from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.units import duration_text
 
 _GROUP = "review.many"
-_SLICE = 0.05
-"""Seconds of work between two chances for the keys."""
+_TOGETHER = 25
+"""Decisions between two chances for the keys: some hundredths of a second."""
 
 
 @dataclass
@@ -292,6 +292,8 @@ class ReviewScreen(Screen[Reviewed]):
             self.reviewed.changed.update(each.position for each in back)
         else:
             self._rejected -= len(back)
+        if not back:
+            return
         place = self.queue.put_back(back)
         lines = self.query_one(LineList)
         lines.show(len(self.queue))
@@ -318,8 +320,13 @@ class ReviewScreen(Screen[Reviewed]):
     async def _accepting(self, passing: list[Waiting]) -> None:
         done: list[Waiting] = []
         failure = ""
+        began = self.clock()
         try:
-            failure = await self._one_by_one(passing, self.queue.accept_one_of_many, done, "Accepting")
+            for start in range(0, len(passing), _TOGETHER):
+                accepted, failed = self.queue.accept_together(passing[start : start + _TOGETHER])
+                done += accepted
+                failure = failed or failure
+                await self._breathe("Accepting", start + _TOGETHER, len(passing), began)
         finally:
             # Also where it was stopped: what is written is decided.
             self.queue.accepted_many(done)
@@ -332,43 +339,33 @@ class ReviewScreen(Screen[Reviewed]):
 
     async def _undoing(self) -> None:
         decision = self.queue.decisions.pop()
+        left = list(decision.waiting)
         back: list[Waiting] = []
         failure = ""
+        began = self.clock()
         try:
-            waiting = list(reversed(decision.waiting))
-            failure = await self._one_by_one(
-                waiting, lambda each: self.queue.take_back(decision.kind, each), back, "Taking back"
-            )
+            while left:
+                try:
+                    self.queue.take_back(decision.kind, left[-1])
+                except UserError as error:
+                    failure = str(error)
+                    break
+                back.append(left.pop())
+                if len(back) % _TOGETHER == 0:
+                    await self._breathe("Taking back", len(back), len(decision.waiting), began)
         finally:
-            left = [each for each in decision.waiting if each not in back]
-            if left:
-                self.queue.accepted_many(left)
             self._busy = ""
-            if back:
-                self._undone(decision.kind, back)
+            self.queue.accepted_many(left)
+            self._undone(decision.kind, back)
             if failure:
                 self._tell(failure, "$error")
 
-    async def _one_by_one(
-        self, waiting: Sequence[Waiting], act: Callable[[Waiting], None], done: list[Waiting], word: str
-    ) -> str:
-        """Acts on one after the other, in slices, so that keys are still answered; one line about what failed."""
-        began = slice_began = self.clock()
-        failure = ""
-        for each in waiting:
-            try:
-                act(each)
-                done.append(each)
-            except UserError as error:
-                failure = str(error)
-            now = self.clock()
-            if now - slice_began > _SLICE:
-                left = duration_text((now - began) / max(1, len(done)) * (len(waiting) - len(done)))
-                self._busy = f"{word} {len(done):,} of {len(waiting):,} · {left} left ·"
-                self._tell(f"{self._busy} escape stops")
-                await asyncio.sleep(0.005)
-                slice_began = self.clock()
-        return failure
+    async def _breathe(self, word: str, done: int, total: int, began: float) -> None:
+        """Tells how far it is, and lets the keys be answered."""
+        left = duration_text((self.clock() - began) / done * max(0, total - done))
+        self._busy = f"{word} {min(done, total):,} of {total:,} · {left} left ·"
+        self._tell(f"{self._busy} escape stops")
+        await asyncio.sleep(0.005)
 
     def _many_done(self, words: str, missing: int, failure: str) -> None:
         self._busy = ""
