@@ -145,7 +145,7 @@ class SelectActions(DatasetView):
     def action_filter(self) -> None:
         if self.edited is not None:
             self._kept, self._was_on = self.selection_text, self.position()
-            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=self.selection_text, hint=HINT)
+            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=self.selection_text, hint=HINT, replace=False)
 
     def _try(self, text: str) -> bool:
         """Filters by what is typed so far; what is wrong with it is said below."""
@@ -175,7 +175,7 @@ class SelectActions(DatasetView):
         try:
             self.select(message.answer)
         except UserError as error:
-            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=message.answer)
+            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=message.answer, replace=False)
             self.query_one(PromptLine).hint(str(error), "$error")
 
     @on(PromptLine.Cancelled)
