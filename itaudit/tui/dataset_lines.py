@@ -30,7 +30,7 @@ LEGEND = (
 )
 """The marks before a line, and what they say."""
 
-_WIDTHS = {"words": 5, "chars": 6, "prompt_words": 6, "turns": 5, "score": 6, "tags": 10, "group": 6}
+_WIDTHS = {"words": 6, "chars": 6, "prompt_words": 7, "turns": 6, "score": 6, "tags": 10, "group": 6}
 _TITLES = {"prompt_words": "prompt", "instruction": "instruction", "index": "row"}
 _WIDEST = 16
 _SAMPLE = 4096

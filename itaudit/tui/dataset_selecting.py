@@ -13,8 +13,8 @@ from itaudit.data.filters import Filter, parse_filter
 from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.config import read_config, write_config
+from itaudit.tui.dataset_asking import AskActions
 from itaudit.tui.dataset_lines import DEFAULT
-from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.listing import Listing, Positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
@@ -29,7 +29,7 @@ _AGAIN = 0.5
 """Seconds at least between two selections while rows stream in."""
 
 
-class SelectActions(DatasetView):
+class SelectActions(AskActions):
     """`f`, `o` and `F`: which instances are listed, and in which order."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,6 +48,7 @@ class SelectActions(DatasetView):
         self._stale = False
         self._to_top = False
         self._kept = ""
+        self._selected = Listing.whole(0)
         self._was_on: int | None = None
         self._home: int | None = None
         self._typing: Timer | None = None
@@ -67,8 +68,10 @@ class SelectActions(DatasetView):
         if text is not None:
             self.filter = parse_filter(text)
             self.selection_text = text.strip()
-        if sort is not None and sort != self.sort:
-            self.sort, self._to_top = sort, True
+        if sort is not None:
+            self.ranking = None
+            self._to_top = self._to_top or sort != self.sort
+            self.sort = sort
         self.reselect()
 
     def reselect(self) -> None:
@@ -121,17 +124,22 @@ class SelectActions(DatasetView):
     def _take(self, listing: Listing) -> None:
         self._selected_at = time.monotonic()
         top, self._to_top = self._to_top, False
-        self.show_listing(listing, top=top)
+        self._selected = listing
+        self.relist(top=top)
         if self._home is not None and self.stand_on(self._home):
             self._home = None
         self._count()
+
+    def relist(self, *, top: bool = False) -> None:
+        """Lists anew what is selected, as a ranking has it if there is one."""
+        self.show_listing(self.ranked(self._selected), top=top)
 
     def _count(self) -> None:
         """Says how many instances a filter leaves while it is typed."""
         prompt = self.query_one(PromptLine)
         if prompt.question == _FILTER and self.edited is not None:
             far = " so far" if self._making.busy else ""
-            counted = f"{len(self.listing):,} of {len(self.edited):,} instances{far}"
+            counted = f"{len(self._selected):,} of {len(self.edited):,} instances{far}"
             prompt.hint(counted if self.filter else HINT)
 
     def _failed(self, text: str) -> None:

@@ -51,13 +51,21 @@ def fields_of(instance: Instance) -> Iterator[Field]:
 
 
 def instance_text(
-    instance: Instance, highlights: Sequence[Evidence] = (), patterns: Sequence[Pattern] = ()
+    instance: Instance,
+    highlights: Sequence[Evidence] = (),
+    patterns: Sequence[Pattern] = (),
+    *,
+    before: Content | None = None,
 ) -> InstanceText:
-    """The instance to read. `highlights` are offsets in its fields; `patterns` are what is searched for."""
+    """The instance to read. `highlights` are offsets in its fields; `patterns` are what is searched for.
+
+    `before` is what stands above it.
+    """
+    lead = before or Content()
     parts: list[Content] = []
     evidence_at: int | None = None
     match_at: int | None = None
-    length = 0
+    length = len(lead)
     several = bool(instance.history or instance.later)
     for field in fields_of(instance):
         own = [evidence for evidence in highlights if evidence.field == field.name]
@@ -77,7 +85,7 @@ def instance_text(
             for name, value in instance.extra.items()
         ]
         parts.append(Content.assemble(("other columns", "bold $primary"), "\n", Content("\n").join(rows)))
-    return InstanceText(Content("\n\n").join(parts), match_at if evidence_at is None else evidence_at)
+    return InstanceText(lead + Content("\n\n").join(parts), match_at if evidence_at is None else evidence_at)
 
 
 def instance_json(instance: Instance) -> str:

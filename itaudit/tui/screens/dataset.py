@@ -17,6 +17,7 @@ from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset
 from itaudit.data.overlay import Overlay
+from itaudit.data.searching import Pattern
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
@@ -93,6 +94,7 @@ class DatasetScreen(SelectActions, SearchActions):
         "dataset.delete",
         "dataset.tags",
         "dataset.export",
+        "dataset.ask",
         "dataset.jump",
         "dataset.columns",
         "dataset.batch",
@@ -142,6 +144,7 @@ class DatasetScreen(SelectActions, SearchActions):
         self._poll(first=True)
 
     def on_unmount(self) -> None:
+        self.close_ranker()
         if self.feed is not None:
             self.feed.close()
 
@@ -185,6 +188,8 @@ class DatasetScreen(SelectActions, SearchActions):
         self.rows_came()
         self.search_on()
         self._seek_index()
+        if just_now:
+            self.rows_are_complete()
         if just_now and not isinstance(self.source, Dataset):
             remember_dataset(RecentDataset(dataset.path, dataset.format, len(dataset), self.clock()))
         if just_now and self.sort:
@@ -255,7 +260,7 @@ class DatasetScreen(SelectActions, SearchActions):
         lines = self.query_one(LineList)
         here = self.position()
         before, self.listing = self.listing, listing
-        same_order = before.ascending and listing.ascending and not self.selects
+        same_order = before.ascending and listing.ascending and not self.selects and self.ranking is None
         if same_order and len(before) and len(str(len(before))) == len(str(len(listing))):
             lines.grow(len(listing))
             self._paint_title()
@@ -271,7 +276,8 @@ class DatasetScreen(SelectActions, SearchActions):
     def repaint(self) -> None:
         if self.lines is not None:
             self.lines.found, self.lines.grouped = self.found, self.grouped
-            self.lines.patterns = [*self.filter.patterns, *([("", self.pattern)] if self.pattern else [])]
+            self.lines.patterns = [*self.filter.patterns, *(("", pattern) for pattern in self._patterns())]
+            self.lines.scores = None if self.ranking is None else self.ranking.scores
         self.query_one(LineList).remake()
         self._paint()
 
@@ -300,6 +306,9 @@ class DatasetScreen(SelectActions, SearchActions):
         elif self.pattern:
             self.search("")
             self.tell("")
+        elif self.ranking is not None:
+            self.stop_asking()
+            self.tell("")
         elif self.selection_text:
             self.select("")
             self.tell("")
@@ -307,6 +316,7 @@ class DatasetScreen(SelectActions, SearchActions):
             self.app.pop_screen()
 
     def show_all(self) -> None:
+        self.ranking = None
         self.select("")
 
     def action_switch(self) -> None:
@@ -360,10 +370,17 @@ class DatasetScreen(SelectActions, SearchActions):
                 words = "No instance passes the filter; escape clears it."
             return InstanceText(Content.styled(words, "$foreground-muted"), None)
         instance = self.edited[position]
-        patterns = [pattern for name, pattern in self.filter.patterns]
-        if self.pattern:
-            patterns.insert(0, self.pattern)
-        return instance_text(instance, self.highlights if instance.index == self.index else (), patterns)
+        patterns = [*self._patterns(), *(pattern for _, pattern in self.filter.patterns)]
+        return instance_text(
+            instance,
+            self.highlights if instance.index == self.index else (),
+            patterns,
+            before=self.score_text(position),
+        )
+
+    def _patterns(self) -> list[Pattern]:
+        """What the search and the question look for."""
+        return [*([self.pattern] if self.pattern else []), *self.question_patterns()]
 
     def _paint_title(self) -> None:
         title = dataset_title(self, self.feed, max(1, self.size.width - 2))
