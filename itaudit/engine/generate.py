@@ -66,7 +66,7 @@ def generate_responses(
         if done.issuperset(query.prompt_id for query in batch):
             continue
         reporter.check()
-        rows = _generate_batch(loaded, batch, settings, seed)
+        rows = generate_batch(loaded, batch, settings, seed)
         table.append([row for row in rows if row["prompt_id"] not in done])
         done.update(query.prompt_id for query in batch)
         reporter.progress("generate", label, len(done))
@@ -88,7 +88,8 @@ def _check_positions(loaded: LoadedModel, queries: Sequence[Query], settings: Ge
         )
 
 
-def _generate_batch(loaded: LoadedModel, batch: Sequence[Query], settings: Generate, seed: int) -> list[dict[str, Any]]:
+def generate_batch(loaded: LoadedModel, batch: Sequence[Query], settings: Generate, seed: int) -> list[dict[str, Any]]:
+    """The answers to a batch as rows of a responses table, in order."""
     # Sampling draws from a generator that is set anew for each batch, so that a resumed run draws the same.
     key = f"{seed}:{batch[0].prompt_id}".encode()
     transformers.set_seed(int.from_bytes(hashlib.sha256(key).digest()[:4], "big"))

@@ -35,6 +35,7 @@ from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
 from itaudit.tui.widgets.reading_pane import ReadingPane
+from itaudit.tui.workshop_actions import Workshop
 from itaudit.units import duration_text, size_text
 
 # Below 100 columns panels stand below each other or take turns; so they do where there are few lines.
@@ -47,7 +48,7 @@ def poll_seconds() -> float:
     return 0.5 if os.environ.get("SSH_CONNECTION") else 0.15
 
 
-class DatasetScreen(SelectActions, SearchActions):
+class DatasetScreen(SelectActions, SearchActions, Workshop):
     """Shows a dataset, or a source while it is still read; `index` is the source row to stand on."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
