@@ -39,7 +39,7 @@ class AskActions(DatasetView):
             self.query_one(PromptLine).ask(_ASK, "ask:", answer=self._question, hint=hint)
 
     @on(PromptLine.Answered)
-    def _asked(self, message: PromptLine.Answered) -> None:
+    def _question_answered(self, message: PromptLine.Answered) -> None:
         if message.question != _ASK or self.edited is None:
             return
         self._question = message.answer.strip()

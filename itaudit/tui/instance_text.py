@@ -16,6 +16,8 @@ MATCH_STYLE = "reverse"
 SHOWN = 20_000
 """Characters of one field that are shown: wrapping a text of megabytes would hold up every key."""
 _BEFORE = 2_000
+# Who speaks is said in words; the colours help to find the next turn of the same speaker.
+_ROLE_STYLES = {"assistant": "bold $accent", "system": "bold $secondary", "tool": "bold $secondary"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def instance_text(
         own = [evidence for evidence in highlights if evidence.field == field.name]
         body, first = _body(field.text, own, patterns)
         title = f"{field.title}  ◂ audited turn" if several and field.name == "response" else field.title
-        block = Content.assemble((visible_line(title), "bold $primary"), "\n", body)
+        style = _ROLE_STYLES.get(field.title.partition(" ")[0], "bold $primary")
+        block = Content.assemble((visible_line(title), style), "\n", body)
         if first is not None:
             offset = length + len(title) + 1 + first
             if own and evidence_at is None:

@@ -26,8 +26,10 @@ from itaudit.tui.dataset_lines import DatasetLines
 from itaudit.tui.dataset_searching import SearchActions
 from itaudit.tui.dataset_selecting import SelectActions
 from itaudit.tui.dataset_title import dataset_title
+from itaudit.tui.dataset_view import SHOWN, Shown
+from itaudit.tui.edited_text import row_text
 from itaudit.tui.feed import Feed, InMemory
-from itaudit.tui.instance_text import InstanceText, instance_json, instance_text
+from itaudit.tui.instance_text import InstanceText, instance_json
 from itaudit.tui.listing import Listing
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
@@ -82,6 +84,9 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         Binding("tab", "switch", "list/text", id="dataset.switch", tooltip="From the list to the text and back"),
         Binding("J,shift+down", "read(1)", "scroll text down", id="dataset.read_down", show=False),
         Binding("K,shift+up", "read(-1)", "scroll text up", id="dataset.read_up", show=False),
+        Binding(
+            "equals_sign", "shown", "original", id="dataset.shown", tooltip="As edited, original, difference"
+        ),
         Binding("escape", "back", "back", id="dataset.back"),
     ]
     KEY_ORDER = (
@@ -117,6 +122,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self.highlights = tuple(highlights)
         self.clock = clock
         self.feed: Feed | None = None
+        self.shown: Shown = "edited"
         self._sought = index
         self._begun = clock()
 
@@ -332,6 +338,17 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def action_read(self, step: int) -> None:
         self.query_one(ReadingPane).scroll_relative(y=3 * step, animate=False)
 
+    def action_shown(self) -> None:
+        """From an instance as edited to its original, to what was changed, and back."""
+        position = self.position()
+        if self.edited is None or position is None:
+            return
+        if not self.edited.row(position).changed:
+            self.tell("Nothing in this instance was changed.")
+            return
+        self.shown = SHOWN[(SHOWN.index(self.shown) + 1) % len(SHOWN)]
+        self._paint()
+
     def action_rejected(self) -> None:
         if self.edited is None:
             return
@@ -370,11 +387,12 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             if len(self.edited):
                 words = "No instance passes the filter; escape clears it."
             return InstanceText(Content.styled(words, "$foreground-muted"), None)
-        instance = self.edited[position]
+        row = self.edited.row(position)
         patterns = [*self._patterns(), *(pattern for _, pattern in self.filter.patterns)]
-        return instance_text(
-            instance,
-            self.highlights if instance.index == self.index else (),
+        return row_text(
+            row,
+            self.shown,
+            self.highlights if row.source.index == self.index else (),
             patterns,
             before=self.score_text(position),
         )

@@ -12,6 +12,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from itaudit.sanitize import visible_line
+from itaudit.tui.widgets.key_bar import KeyBar
 
 
 class PromptLine(Vertical):
@@ -85,6 +86,8 @@ class PromptLine(Vertical):
         with field.prevent(Input.Changed):
             field.value = answer
         field.select_on_focus = replace
+        for bar in self.screen.query(KeyBar):
+            bar.show_instead([("esc", "cancel"), ("⏎", "done")])
         self.add_class("-asking")
         field.focus()
         if not replace:
@@ -112,6 +115,8 @@ class PromptLine(Vertical):
         if not question:
             return
         self.remove_class("-asking", "-said", "-hinting")
+        for bar in self.screen.query(KeyBar):
+            bar.show_instead(None)
         self.query_one("#said", Static).update("")
         self.post_message(message(question, self.query_one(Input).value))
 
