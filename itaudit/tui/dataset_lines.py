@@ -55,6 +55,7 @@ class DatasetLines:
     scores: Mapping[int, float] | None = None
     rows: Mapping[int, EditedRow] = field(default_factory=dict)
     _widths: dict[str, int] = field(default_factory=dict)
+    _layouts: dict[tuple[Any, ...], list[tuple[str, int]]] = field(default_factory=dict)
 
     def available(self) -> list[str]:
         """Every column that could be shown."""
@@ -68,6 +69,12 @@ class DatasetLines:
 
     def columns(self, width: int) -> list[tuple[str, int]]:
         """The chosen columns that fit in a width, each with its own; the last text takes what is left over."""
+        known = (width, tuple(self.chosen), self.scores is None, self._width("row"), len(self.available()))
+        if known not in self._layouts:
+            self._layouts = {known: self._laid_out(width)}
+        return self._layouts[known]
+
+    def _laid_out(self, width: int) -> list[tuple[str, int]]:
         there = set(self.available())
         names = [name for name in self.chosen if name in there and (name != "turns" or self._several_turns())]
         if not any(name in TEXTS for name in names):
