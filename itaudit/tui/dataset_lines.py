@@ -18,6 +18,8 @@ from itaudit.tui.listing import Flags
 TEXTS = ("instruction", "input", "response")
 DEFAULT = ("row", "words", "turns", "category", "task", "instruction")
 """What is shown until the user chooses; of these, the columns that a dataset has."""
+DEFAULT_TASKS = ("row", "words", "turns", "task", "input")
+"""The same for instances that have their instruction from a task, which says nothing of one among them."""
 MATCH_STYLE = "reverse"
 MARKS_WIDTH = 3
 LEGEND = (

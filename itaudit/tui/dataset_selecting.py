@@ -14,7 +14,7 @@ from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.config import read_config, write_config
 from itaudit.tui.dataset_asking import AskActions
-from itaudit.tui.dataset_lines import DEFAULT
+from itaudit.tui.dataset_lines import DEFAULT, DEFAULT_TASKS
 from itaudit.tui.listing import Listing, Positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
@@ -231,13 +231,18 @@ class SelectActions(AskActions):
 
     def chosen_columns(self) -> Sequence[str]:
         """The columns that the user chose, or the usual ones."""
+        usual = DEFAULT_TASKS if self.edited is not None and self.edited.source.tasks else DEFAULT
         try:
-            names = read_config().get("columns", DEFAULT)
+            names = read_config().get("columns")
         except UserError as error:
             self.tell(str(error), "$error")
-            return DEFAULT
-        good = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
-        return list(names) if good and isinstance(names, list) else DEFAULT
+            return usual
+        if names is None:
+            return usual
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            return names
+        self.tell("config.toml: columns: expected a list of names; showing the usual ones", "$error")
+        return usual
 
     def columns_chosen(self, names: list[str] | None) -> None:
         """Shows other columns, and keeps the choice."""

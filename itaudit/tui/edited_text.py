@@ -13,7 +13,7 @@ from itaudit.tui.dataset_view import Shown
 from itaudit.tui.diff_text import fields_diff
 from itaudit.tui.instance_text import InstanceText, instance_text
 
-_SHOWN = {"edited": "as edited", "original": "the original", "difference": "what was changed"}
+_SHOWN = {"edited": "as edited", "original": "as it was", "difference": "what changed"}
 
 
 def row_text(
@@ -47,7 +47,7 @@ def _lead(row: EditedRow, shown: Shown) -> Content:
         lines.append(Content.styled("✗ deleted: exports leave it out", "$error"))
     if row.changed:
         by = ", ".join(dict.fromkeys(visible_line(edit.by) for edit in row.edits if set(edit.after) - _REMARKS))
-        words = f"~ edited by {by} · = shows {_NEXT[shown]}, this is {_SHOWN[shown]}"
+        words = f"~ edited by {by} · {_SHOWN[shown]} · = {_NEXT[shown]}"
         lines.append(Content.styled(words, "$success"))
     for conflict in row.conflicts:
         reason = f"! an edit by {visible_line(conflict.edit.by)} is not applied: {visible_line(conflict.reason)}"
@@ -60,7 +60,7 @@ def _lead(row: EditedRow, shown: Shown) -> Content:
 
 
 _REMARKS = frozenset({"deleted", "tags", "note"})
-_NEXT = {"edited": "the original", "original": "what was changed", "difference": "it as edited"}
+_NEXT = {"edited": "original", "original": "difference", "difference": "edited"}
 
 
 def _text_of(row: EditedRow, field: str) -> bool:

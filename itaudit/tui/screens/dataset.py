@@ -84,9 +84,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         Binding("tab", "switch", "list/text", id="dataset.switch", tooltip="From the list to the text and back"),
         Binding("J,shift+down", "read(1)", "scroll text down", id="dataset.read_down", show=False),
         Binding("K,shift+up", "read(-1)", "scroll text up", id="dataset.read_up", show=False),
-        Binding(
-            "equals_sign", "shown", "original", id="dataset.shown", tooltip="As edited, original, difference"
-        ),
+        Binding("equals_sign", "shown", "original", id="dataset.shown", tooltip="As edited, original, difference"),
         Binding("escape", "back", "back", id="dataset.back"),
     ]
     KEY_ORDER = (
@@ -187,12 +185,15 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         else:
             newly = self.edited.grow(dataset)
         assert self.edited is not None and self.lines is not None
+        columns = self.lines.available()
         self.measures = self.lines.measures = feed.measures
         if newly:
             self.lines.rows = self.edited.edited_positions()
         just_now = feed.complete and not self.complete
         self.complete = feed.complete or bool(feed.problem)
         self.rows_came()
+        if self.lines.available() != columns:
+            self.repaint()
         self.search_on()
         self._seek_index()
         if just_now:
