@@ -1,13 +1,15 @@
 """What takes long to count of a dataset: in a child process where the source can be read there, else in a thread."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
-from itaudit.data.compute import Computing
 from itaudit.tui.background import Background
+
+if TYPE_CHECKING:
+    from itaudit.data.compute import Computing
 
 Result = TypeVar("Result")
 _POLL = 0.25

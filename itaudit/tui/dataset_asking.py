@@ -1,19 +1,20 @@
 """Asking the dataset screen: instances ranked by BM25 for a question."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from itaudit.analysis.words import word_keys
-from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible_line
 from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.listing import Listing
 from itaudit.tui.ranking import Ranker, Ranking
 from itaudit.tui.widgets.prompt_line import PromptLine
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 _ASK = "ask"
 _WORDS = 12
@@ -47,6 +48,8 @@ class AskActions(DatasetView):
         if not self._question:
             self.stop_asking()
             return
+        from itaudit.analysis.words import word_keys
+
         if not word_keys(self._question):
             self.tell("The question has no words to look for.", "$error")
             return
@@ -117,8 +120,11 @@ class AskActions(DatasetView):
         raise NotImplementedError
 
 
-def _patterns(ranking: Ranking) -> list[Pattern]:
+def _patterns(ranking: Ranking) -> "list[Pattern]":
     """The words of a question that were found, to highlight."""
+    from itaudit.analysis.words import word_keys
+    from itaudit.data.searching import Pattern
+
     found = {word for words in ranking.words.values() for word, _ in words}
     keys = [key for key in dict.fromkeys(word_keys(ranking.question)) if key in found]
     quoted = ["".join(rf"\x{{{ord(character):x}}}" for character in key) for key in keys]

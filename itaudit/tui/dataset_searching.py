@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-import pyarrow.compute as pc
 from textual import on
 from textual.binding import Binding, BindingType
 
@@ -190,6 +189,8 @@ class SearchActions(DatasetView):
 
     def _jump(self, answer: str) -> None:
         assert self.edited is not None
+        import pyarrow.compute as pc
+
         source = self.edited.source
         number = answer.removeprefix("#").replace(",", "")
         is_number = number.isascii() and number.isdigit() and len(number) < 19

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from textual import on
@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from itaudit.data.cache import Cached
-from itaudit.data.filters import Filter, parse_filter
 from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.config import read_config, write_config
@@ -21,6 +20,9 @@ from itaudit.tui.dataset_lines import DEFAULT, DEFAULT_TASKS
 from itaudit.tui.listing import Listing, Positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
+
+if TYPE_CHECKING:
+    from itaudit.data.filters import Filter
 
 _FILTER = "filter"
 HINT = 'words>300  category:x,y  row:10-20  edited  -deleted  tag:x  "some text"  response~/regex/'
@@ -45,7 +47,7 @@ class SelectActions(AskActions, DuplicateActions):
 
     def __init__(self) -> None:
         super().__init__()
-        self.filter = Filter()
+        self.filter: Filter | None = None
         self._making: Background[Listing] = Background(self)
         self._selected_at = 0.0
         self._took = 0.0
@@ -70,7 +72,9 @@ class SelectActions(AskActions, DuplicateActions):
     def select(self, text: str | None = None, sort: str | None = None) -> None:
         """Lists what a filter leaves, sorted; None keeps what is. Raises UserError for a filter that is none."""
         if text is not None:
-            self.filter = parse_filter(text)
+            from itaudit.data.filters import parse_filter
+
+            self.filter = parse_filter(text) or None
             self.selection_text = text.strip()
         if sort is not None:
             self.ranking, self.grouping = None, False
@@ -90,7 +94,7 @@ class SelectActions(AskActions, DuplicateActions):
             return
         filter, sort = self.filter, self.sort
         matched = np.flatnonzero(self.found)
-        if filter.asks_for("duplicate") and not self.grouped_known:
+        if filter is not None and filter.asks_for("duplicate") and not self.grouped_known:
             # What is selected then is known when they are found.
             if self.complete:
                 self.look_for_duplicates(show=False)
@@ -101,7 +105,7 @@ class SelectActions(AskActions, DuplicateActions):
         started = told = time.monotonic()
 
         def work(report: Callable[[Listing], None]) -> None:
-            from itaudit.data.selection import select
+            from itaudit.data.selection import Filter, select
 
             so_far: list[Positions] = []
 
@@ -113,7 +117,13 @@ class SelectActions(AskActions, DuplicateActions):
                     report(Listing(np.concatenate(so_far)))
 
             positions = select(
-                edited, measures, filter, sort or None, matched=matched, duplicates=duplicates, progress=progress
+                edited,
+                measures,
+                filter or Filter(),
+                sort or None,
+                matched=matched,
+                duplicates=duplicates,
+                progress=progress,
             )
             self._took = time.monotonic() - started
             report(Listing(positions, ascending=not sort))
@@ -280,7 +290,9 @@ class SelectActions(AskActions, DuplicateActions):
         from itaudit.tui.screens.statistics import StatisticsScreen
 
         filter, positions = self.filter, np.sort(self.view)
-        elsewhere = not (filter.asks_for("matched") or filter.asks_for("duplicate") or self.ranking or self.grouping)
+        # What a search, a question or a look for duplicates found is known here alone.
+        own = filter is not None and (filter.asks_for("matched") or filter.asks_for("duplicate"))
+        elsewhere = not (own or self.ranking or self.grouping)
         copies = len(np.intersect1d(self.copies, positions)) if self.grouped_known else None
 
         def count(tell: Callable[[float], None]) -> Statistics:
@@ -291,7 +303,7 @@ class SelectActions(AskActions, DuplicateActions):
 
         def start(counting: Counting[Statistics]) -> None:
             if isinstance(feed, Cached) and elsewhere:
-                counting.start_child(compute_statistics(feed.source, filter=filter.text))
+                counting.start_child(compute_statistics(feed.source, filter=self.selection_text))
             else:
                 counting.start_thread(count)
 

@@ -1,15 +1,17 @@
 """What the actions of the dataset screen build on: its data, its cursor, and how it is told of changes."""
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from textual.screen import Screen
 
 from itaudit.data.edited import EditedDataset
-from itaudit.data.searching import Pattern
 from itaudit.tui.dataset_lines import DatasetLines
 from itaudit.tui.listing import Flags, Listing, Positions
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 Shown = Literal["edited", "original", "difference"]
 """What of an instance with edits is read."""

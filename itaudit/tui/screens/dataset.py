@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,7 +17,6 @@ from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset, EditedRow
 from itaudit.data.overlay import Overlay
-from itaudit.data.searching import Pattern
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
@@ -39,6 +38,9 @@ from itaudit.tui.widgets.prompt_line import PromptLine
 from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.tui.workshop_actions import Workshop
 from itaudit.units import duration_text, size_text
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 # Below 100 columns panels stand below each other or take turns; so they do where there are few lines.
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
@@ -287,7 +289,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         if self.lines is not None:
             self.lines.found, self.lines.grouped = self.found, self.grouped
             self.lines.copies = self.copies
-            self.lines.patterns = [*self.filter.patterns, *(("", pattern) for pattern in self._patterns())]
+            self.lines.patterns = [*self._filter_patterns(), *(("", pattern) for pattern in self._patterns())]
             self.lines.scores = None if self.ranking is None else self.ranking.scores
         self.query_one(LineList).remake()
         self._paint()
@@ -398,7 +400,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
                 words = "No instance passes the filter; escape clears it."
             return InstanceText(Content.styled(words, "$foreground-muted"), None)
         row = self.edited.row(position)
-        patterns = [*self._patterns(), *(pattern for _, pattern in self.filter.patterns)]
+        patterns = [*self._patterns(), *(pattern for _, pattern in self._filter_patterns())]
         return row_text(
             row,
             self.shown,
@@ -407,7 +409,10 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             before=self.score_text(position) or self.group_text(position),
         )
 
-    def _patterns(self) -> list[Pattern]:
+    def _filter_patterns(self) -> "Sequence[tuple[str, Pattern]]":
+        return self.filter.patterns if self.filter is not None else ()
+
+    def _patterns(self) -> "list[Pattern]":
         """What the search and the question look for."""
         return [*([self.pattern] if self.pattern else []), *(self.question_patterns if self.ranking else [])]
 
