@@ -7,7 +7,9 @@ import pyarrow as pa
 
 from itaudit import atomic, transforms
 from itaudit.data.dataset import Dataset
-from itaudit.data.versions import load_version
+from itaudit.data.load import load
+from itaudit.data.overlay import EDITED, SOURCE
+from itaudit.data.versions import open_edited, split_version
 from itaudit.engine.context import prompt_messages
 from itaudit.engine.ifd import measured_by
 from itaudit.engine.reporter import Reporter
@@ -43,7 +45,7 @@ def read_rows(
 
     Raises UserError where there are none, and where a transform can't be carried out.
     """
-    dataset = load_version(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
+    dataset = _version(rows, key, reporter)
     if dataset.rejected:
         first = dataset.rejected[0]
         reporter.note(
@@ -63,6 +65,19 @@ def read_rows(
         return transforms.apply(part, steps, whole=dataset, difficulties=measure)
     except UserError as error:
         raise UserError(f"{key}.transforms: {error}", code=error.code) from None
+
+
+def _version(rows: Rows, key: str, reporter: Reporter) -> Dataset:
+    """A dataset at the version that its path ends in, the source if in none; says what another day may not find."""
+    name, version = split_version(rows.path)
+    if version in ("", SOURCE):
+        return load(name, format=rows.format, split=rows.split or None, turn=rows.turn)
+    edited = open_edited(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
+    if version == EDITED:
+        reporter.note(f"{key}: {rows.path} was read as {name}@{edited.overlay.count}, which names it for good")
+    if conflicts := edited.conflicts():
+        reporter.note(f"{key}: {len(conflicts)} edits of {name} are in conflict and were not applied")
+    return edited.dataset()
 
 
 def _measure(recipe: Recipe, reporter: Reporter) -> transforms.Difficulties:
