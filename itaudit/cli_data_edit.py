@@ -68,7 +68,7 @@ def log_command(
 
 
 def _log(edited: "EditedDataset", id: str | None) -> list[dict[str, Any]]:
-    """The entries of an overlay, the newest first; `state` is standing, undone, conflict or superseded for an edit."""
+    """The entries of an overlay, the newest first; `state` is standing, undone, conflict or replaced for an edit."""
     from itaudit.data.edits import Edit, Reversal
 
     overlay = edited.overlay
@@ -97,13 +97,13 @@ def _entry_document(
     if isinstance(entry, Named):
         return {"op": "version", "name": entry.name, **told}
     if about is None:
-        return {"op": "undo", "edit": entry.edit, **told}
+        return {"op": getattr(entry, "op", ""), "edit": getattr(entry, "edit", ""), **told}
     told |= {"edit": about.edit, "id": about.id, "row": about.index, "by": about.by, "fields": sorted(about.after)}
     if not isinstance(entry, Edit):
         return {"op": entry.op, **told}
-    chain = chains[entry.id]
-    undone = any(one.edit == entry.edit for one in chain.undone)
-    state = "standing" if chain.holds(entry.edit) else "undone" if undone else "superseded"
+    standing = chains[entry.id].standing
+    state = "standing" if chains[entry.id].holds(entry.edit) else "undone"
+    state = "replaced" if any(one.replaces == entry.edit for one in standing) else state
     told |= {"state": "conflict" if entry.edit in conflicts else state, "reason": conflicts.get(entry.edit, "")}
     changed = {name: {"before": entry.before[name], "after": entry.after[name]} for name in sorted(entry.after)}
     optional = {"proposal": entry.proposal, "checks": entry.checks, "replaces": entry.replaces}

@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import openai
 import orjson
@@ -19,16 +19,25 @@ from itaudit.simplify.settings import EndpointSettings
 _NO_KEY = "none"
 _LONGEST_ANSWER = 20_000_000
 _SHOWN = 120
+_SLACK = 1.0
+"""Seconds that connecting and this process's own work may add to a try."""
 _PATIENCE = 125.0
 """Seconds that the client waits at most between two tries, because a server asked it to (Retry-After)."""
 
 
-class EndpointError(Exception):
-    """One line on why there is no completion. `fatal` tells that the next request would fare no better."""
+ErrorKind = Literal["fatal", "server", "answer"]
 
-    def __init__(self, message: str, *, fatal: bool = False) -> None:
+
+class EndpointError(Exception):
+    """One line on why there is no completion.
+
+    `fatal`: no request will fare better (access, model, address). `server`: the server did not get to answer (busy,
+    broken, out of reach), and may later. `answer`: it answered this very request with nothing that can be used.
+    """
+
+    def __init__(self, message: str, kind: ErrorKind) -> None:
         super().__init__(message)
-        self.fatal = fatal
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +69,14 @@ class Endpoint:
         self._key = key
         self._slots = asyncio.Semaphore(settings.concurrency)
         # What the environment says for OpenAI itself is nobody else's business.
-        silent: dict[str, Any] = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+        self._headers: dict[str, Any] = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         if not key:
-            silent["Authorization"] = openai.Omit()
+            self._headers["Authorization"] = openai.Omit()
         self._client = openai.AsyncOpenAI(
             api_key=key or _NO_KEY,
             base_url=settings.base_url,
             timeout=settings.timeout,
             max_retries=settings.retries,
-            default_headers=silent,
         )
 
     async def __aenter__(self) -> Self:
@@ -83,12 +91,12 @@ class Endpoint:
         Raises EndpointError where it has none, or several to choose from.
         """
         if not self.model:
-            told = await self._asked("models", self._client.models.with_raw_response.list())
+            told = await self._asked("models", self._client.models.with_raw_response.list(extra_headers=self._headers))
             listed = told.get("data")
             names = [m["id"] for m in listed or () if isinstance(m, dict) and isinstance(m.get("id"), str)]
             if len(names) != 1:
                 which = f"one of {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else "its name"
-                raise EndpointError(f"{self._where}: give simplify.endpoint.model: {which}", fatal=True)
+                raise EndpointError(f"{self._where}: give simplify.endpoint.model: {which}", "fatal")
             self.model = names[0]
         return self.model
 
@@ -110,6 +118,7 @@ class Endpoint:
             "messages": [dict(message) for message in messages],
             "temperature": self.settings.temperature if temperature is None else temperature,
             "max_tokens": max_tokens or self.settings.max_tokens,
+            "extra_headers": self._headers,
         }
         if seed is not None:
             sent["seed"] = seed
@@ -122,31 +131,35 @@ class Endpoint:
         tries = self.settings.retries + 1
         try:
             # A server that sends a byte now and then never runs into the client's own timeout.
-            async with asyncio.timeout(tries * self.settings.timeout + (tries - 1) * _PATIENCE):
+            async with asyncio.timeout(tries * (self.settings.timeout + _SLACK) + (tries - 1) * _PATIENCE):
                 answer = await request
                 content = answer.content
         except TimeoutError:
-            raise EndpointError(f"{self._where}: sent no whole answer in time") from None
+            raise EndpointError(f"{self._where}: sent no whole answer in time", "server") from None
         except openai.APITimeoutError:
             raise EndpointError(
                 f"{self._where}: no answer within {self.settings.timeout:g} s, {tries} times; "
-                "see whether the server is busy, or raise simplify.endpoint.timeout"
+                "see whether the server is busy, or raise simplify.endpoint.timeout",
+                "server",
             ) from None
         except openai.APIConnectionError as error:
-            raise EndpointError(f"{self._where}: can't be reached: {self._one_line(error.__cause__ or error)}") from None
+            cause = self._one_line(error.__cause__ or error)
+            raise EndpointError(f"{self._where}: can't be reached: {cause}", "server") from None
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except openai.OpenAIError as error:
-            raise EndpointError(f"{self._where}: {self._one_line(error)}") from None
+            raise EndpointError(f"{self._where}: {self._one_line(error)}", "answer") from None
         if len(content) > _LONGEST_ANSWER:
-            raise EndpointError(f"{self._where}: sent {len(content):,} bytes, which is no answer")
+            raise EndpointError(f"{self._where}: sent {len(content):,} bytes, which is no answer", "answer")
         try:
             told = orjson.loads(content)
         except orjson.JSONDecodeError:
             start = self._one_line(content[:_SHOWN].decode("utf-8", "replace"))
-            raise EndpointError(f"{self._where}: /{path} sent no JSON but {start!r}; is base_url right?") from None
+            raise EndpointError(
+                f"{self._where}: /{path} sent no JSON but {start!r}; is base_url right?", "answer"
+            ) from None
         if not isinstance(told, dict):
-            raise EndpointError(f"{self._where}: /{path} sent JSON that is no object; is base_url right?")
+            raise EndpointError(f"{self._where}: /{path} sent JSON that is no object; is base_url right?", "answer")
         return told
 
     @property
@@ -161,13 +174,16 @@ class Endpoint:
         status = error.status_code
         if status in (401, 403):
             named = self.settings.api_key_env
-            hint = f"see the key in {named}" if named else "name its environment variable in simplify.endpoint.api_key_env"
-            return EndpointError(f"{self._where}: refuses access ({status}); {hint}", fatal=True)
+            hint = (
+                f"see the key in {named}" if named else "name its environment variable in simplify.endpoint.api_key_env"
+            )
+            return EndpointError(f"{self._where}: refuses access ({status}); {hint}", "fatal")
         if status == 404:
-            return EndpointError(f"{self._where}: no such model or path (404: {detail}); is base_url right?", fatal=True)
+            return EndpointError(f"{self._where}: no such model or path (404: {detail}); is base_url right?", "fatal")
         if status == 429:
-            return EndpointError(f"{self._where}: limits the rate (429: {detail}); lower simplify.endpoint.concurrency")
-        return EndpointError(f"{self._where}: answered {status}: {detail}")
+            return EndpointError(f"{self._where}: limits the rate (429: {detail}); lower concurrency", "server")
+        kind: ErrorKind = "server" if status >= 500 or status in (408, 409, 425) else "answer"
+        return EndpointError(f"{self._where}: answered {status}: {detail}", kind)
 
     def _completion(self, told: Mapping[str, Any]) -> Completion:
         choices = told.get("choices")
@@ -176,14 +192,14 @@ class Endpoint:
             error = told.get("error")
             detail = error.get("message") if isinstance(error, dict) else error
             said = f": {self._one_line(str(detail))}" if detail else ""
-            raise EndpointError(f"{self._where}: sent no choices{said}")
+            raise EndpointError(f"{self._where}: sent no choices{said}", "answer")
         message = choice.get("message")
         content = message.get("content") if isinstance(message, dict) else None
         finish = choice.get("finish_reason")
         if not isinstance(content, str):
             refusal = message.get("refusal") if isinstance(message, dict) else None
             said = f": {self._one_line(refusal)}" if isinstance(refusal, str) and refusal else f" (finish {finish})"
-            raise EndpointError(f"{self._where}: sent no text{said}")
+            raise EndpointError(f"{self._where}: sent no text{said}", "answer")
         usage = told.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         return Completion(

@@ -38,7 +38,9 @@ class LocalProposals:
             return load_model(files, device=device, dtype=dtype, code=code)
         told = orjson.loads((files.path / "adapter_config.json").read_bytes()).get("base_model_name_or_path")
         if not isinstance(told, str) or not told:
-            raise UserError(f"{files.path}: a LoRA adapter that names no base model; merge it, and give the merged model")
+            raise UserError(
+                f"{files.path}: a LoRA adapter that names no base model; merge it, and give the merged model"
+            )
         base = load_model(find_model(told, code=code), device=device, dtype=dtype, code=code)
         return self._stack.enter_context(tuned_beside(base, files, dtype=dtype, code=code))
 

@@ -17,7 +17,7 @@ from itaudit.runs.status import Status
 
 
 @contextmanager
-def _held_back(number: signal.Signals) -> Iterator[None]:
+def held_back(number: signal.Signals) -> Iterator[None]:
     """Keeps a signal waiting, in this thread and in processes that it starts meanwhile, until they ask for it.
 
     A worker takes seconds to import its libraries; only then can it answer SIGTERM.
@@ -34,7 +34,7 @@ def start(run: Run) -> int:
     status = run.status()
     if status is not None and status.state in ("queued", "running") and status.alive(time.time()):
         raise UserError(f"{run.path}: a worker (pid {status.pid}) is at work on it; `itaudit logs {run.path} -f`")
-    with run.log_path.open("ab") as log, _held_back(signal.SIGTERM):
+    with run.log_path.open("ab") as log, held_back(signal.SIGTERM):
         process = subprocess.Popen(
             [sys.executable, "-m", "itaudit.engine.worker", str(run.path)],
             stdin=subprocess.DEVNULL,

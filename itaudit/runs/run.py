@@ -19,6 +19,7 @@ from itaudit.runs.events import EventLog, EventPage, read_events
 from itaudit.runs.state import JobState, RunState, replay
 from itaudit.runs.status import Status, read_status
 from itaudit.runs.tables import PROMPTS, VOCABULARY, GrowingTable, map_table
+from itaudit.runs.worker_log import log_tail
 from itaudit.trace.types import Evidence, Source, Span
 
 if TYPE_CHECKING:
@@ -211,18 +212,7 @@ class Run:
 
     def log_tail(self, lines: int = 20) -> list[str]:
         """The last lines of the worker's output."""
-        try:
-            with self.log_path.open("rb") as file:
-                file.seek(0, 2)
-                file.seek(max(0, file.tell() - 64 * 1024))
-                content = file.read()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            return [f"{self.log_path}: can't be read: {error.strerror}"]
-        # Progress bars of libraries redraw with carriage returns; what counts is their last word.
-        text = content.decode("utf-8", "replace")
-        return [line.rsplit("\r", 1)[-1] for line in text.rstrip("\n").split("\n")[-lines:]]
+        return log_tail(self.log_path, lines)
 
     def base(self) -> dict[str, Any]:
         """`name` and local `path` of the base model that was loaded; empty before that.

@@ -19,13 +19,13 @@ def answer_of(written: str, before: str) -> str:
 
     What `before`, the response that was to be simplified, has of these too is left.
     """
-    text = _THINKING.sub("", written).strip()
+    text = str(_THINKING.sub("", written)).strip()
     announced = _ANNOUNCED.match(text)
     if announced and text[announced.end() :].strip() and not _ANNOUNCED.match(before):
         text = text[announced.end() :].strip()
     fenced = _FENCED.match(text)
     if fenced and "```" not in fenced[1] and "```" not in before:
-        text = fenced[1].strip()
+        text = str(fenced[1]).strip()
     for opening, closing in _QUOTES:
         inner = text[1:-1]
         wrapped = len(text) > 1 and text[0] == opening and text[-1] == closing

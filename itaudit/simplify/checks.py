@@ -6,11 +6,11 @@ from typing import Any
 
 import regex
 
-from itaudit.analysis.words import content_words, function_words, word_key
+from itaudit.analysis.words import content_words, word_key
 from itaudit.data.instance import Instance
 from itaudit.simplify.facts import NewFact, new_facts
 from itaudit.simplify.names import stem
-from itaudit.simplify.phrase_lists import has_phrase
+from itaudit.simplify.phrase_lists import has_phrase, listed_words
 from itaudit.simplify.readability import Measures, measures
 
 KEPT = 0.5
@@ -53,21 +53,27 @@ class Checks:
         return not self.reasons
 
     @property
+    def stops(self) -> dict[str, str]:
+        """What has to be confirmed, the gravest first: its kind (`number`, `refusal`, `kept` …), and a line on it."""
+        if self.empty:
+            return {"empty": "empty"}
+        found = {"refusal": "refuses instead of answering"} if self.refusal else {}
+        found |= {"cut_off": "cut off"} if self.cut_off else {}
+        for kind in ("number", "date", "name"):
+            new = list(dict.fromkeys(fact.text for fact in self.new_facts if fact.kind == kind))
+            if new:
+                found[kind] = f"new {kind}{'s' if len(new) > 1 else ''}: {', '.join(new)}"
+        if self.kept < self.threshold:
+            share = f"{100 * self.kept:.0f} % of the content words, less than {100 * self.threshold:.0f} %"
+            found["kept"] = f"keeps {share}"
+        if self.longer:
+            found["longer"] = f"longer: {self.after.words} words, before {self.before.words}"
+        return found
+
+    @property
     def reasons(self) -> list[str]:
         """What has to be confirmed, a line each, the gravest first."""
-        if self.empty:
-            return ["empty"]
-        found = ["refuses instead of answering"] if self.refusal else []
-        found += ["cut off"] if self.cut_off else []
-        for kind in ("number", "date", "name"):
-            new = [fact.text for fact in self.new_facts if fact.kind == kind]
-            if new:
-                found.append(f"new {kind}{'s' if len(new) > 1 else ''}: {', '.join(dict.fromkeys(new))}")
-        if self.kept < self.threshold:
-            found.append(f"keeps {100 * self.kept:.0f} % of the content words, less than {100 * self.threshold:.0f} %")
-        if self.longer:
-            found.append(f"longer: {self.after.words} words, before {self.before.words}")
-        return found
+        return list(self.stops.values())
 
     @property
     def severity(self) -> float:
@@ -143,18 +149,11 @@ def _ends_early(text: str) -> bool:
     if _OPEN_END.search(last):
         return True
     found = [word_key(word) for word in regex.findall(r"[\p{L}\p{M}'’]+", last)]
-    if found and found[-1] in _LEADING:
+    if found and found[-1] in listed_words("never_last"):
         return True
     # Prose whose earlier sentences are closed closes its last one too; items and short answers often do not.
     closed = [line for line in lines[:-1] if _END.search(line)] or regex.findall(r"[\p{L}\p{N}][.!?]\s+\p{Lu}", last)
     return bool(closed) and last == lines[-1] and len(found) > 3
-
-
-_LEADING = function_words() & {
-    *"a an the and or but nor of to in on at by for from with into as than that which who whose because if is are".split(),
-    *"was were be been has have had will would can could should may might must its their his her our your my".split(),
-}
-"""Words that no sentence of English ends with."""
 
 
 def _same_end(before: str, after: str) -> bool:

@@ -10,11 +10,13 @@ import regex
 
 from itaudit.simplify.numbers import ORDINALS
 
-_MONTHS = "january february march april may june july august september october november december".split()
-_SHORT = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTH_WORDS = "january february march april may june july august september october november december"
+_MONTHS = _MONTH_WORDS.split()
+_SHORT = [name[:3] for name in _MONTHS]
 _MONTH_NUMBERS = {name: number for names in (_MONTHS, _SHORT) for number, name in enumerate(names, start=1)}
 _MONTH_NUMBERS["sept"] = 9
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_WEEKDAY_WORDS = "monday tuesday wednesday thursday friday saturday sunday"
+_WEEKDAYS = _WEEKDAY_WORDS.split()
 _DAY_WORDS = {word: value for word, value in ORDINALS.items() if value <= 30} | {
     f"{tens}{mark}{word}": value + ORDINALS[word]
     for tens, value in (("twenty", 20), ("thirty", 30))

@@ -13,10 +13,8 @@ from itaudit.analysis.words import function_words, is_content, sentence_bounds, 
 from itaudit.simplify.phrase_lists import listed_words
 
 # What may stand between the beginning of a sentence, a cell, a quotation or a list item and its first word.
-_OPENING = regex.compile(r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$")
-_ENDINGS = tuple(
-    "ly ing ed tion tions sion sions ment ments ness ity ities ive ous ful able ible ical ies ance ence ances ences "
-    "ism isms ize izes ise ises ate ates ify ifies less ship ships wards wise".split()
+_OPENING = regex.compile(
+    r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$"
 )
 _NEVER = frozenset(("i", "ok", "a.m", "p.m", "am", "pm", "mr", "mrs", "ms", "dr", "st", "jr", "sr", "etc", "a"))
 
@@ -84,7 +82,7 @@ def is_common(key: str) -> bool:
     """Whether a word, by its key, is one that a sentence may well open with: English alone is known here."""
     if stem(key) in common_words() or not is_content(key):
         return True
-    return len(key) > 5 and key.endswith(_ENDINGS)
+    return len(key) > 5 and key.endswith(tuple(listed_words("common_endings")))
 
 
 class KnownNames:

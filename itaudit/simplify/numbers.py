@@ -11,26 +11,18 @@ from fractions import Fraction
 
 import regex
 
-_SMALL = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
+_UNDER_TWENTY = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen"""
+_ORDINALS = """
+first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+sixteenth seventeenth eighteenth nineteenth twentieth"""
+_TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SMALL = {word: value for value, word in enumerate(_UNDER_TWENTY.split())}
+_TENS = {word: 10 * value for value, word in enumerate(_TENS_WORDS.split(), start=2)}
 _SCALES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-ORDINALS = {
-    word: value
-    for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
-        start=1,
-    )
-} | {"thirtieth": 30, "fortieth": 40, "fiftieth": 50, "sixtieth": 60, "seventieth": 70, "eightieth": 80}
+ORDINALS = {word: value for value, word in enumerate(_ORDINALS.split(), start=1)}
+ORDINALS |= {"thirtieth": 30, "fortieth": 40, "fiftieth": 50, "sixtieth": 60, "seventieth": 70, "eightieth": 80}
 ORDINALS |= {"ninetieth": 90, "hundredth": 100, "thousandth": 10**3, "millionth": 10**6}
 _PARTS = {"half": Fraction(1, 2), "halves": Fraction(1, 2), "quarter": Fraction(1, 4), "quarters": Fraction(1, 4)}
 _PARTS |= {f"{word}s": Fraction(1, value) for word, value in ORDINALS.items() if value > 2}
@@ -113,7 +105,9 @@ def _token(match: "regex.Match[str]") -> _Token:
     start, end, text = match.start(), match.end(), match.group()
     if match["digits"]:
         # Digits of any script become ASCII; what stands between thousands goes.
-        plain = "".join(str(unicodedata.decimal(c)) if c != "." else c for c in match["digits"] if c == "." or _digit(c))
+        plain = "".join(
+            str(unicodedata.decimal(c)) if c != "." else c for c in match["digits"] if c == "." or _digit(c)
+        )
         if plain.count(".") > 1 or not plain.strip(".") or len(plain) > _LONGEST:
             return _Token(start, end, "odd", plain, Fraction(0))
         value = Fraction(f"0{plain}")

@@ -8,12 +8,15 @@ _RULE = regex.compile(r"^[ \t]{0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]
 _QUOTE = regex.compile(r"^[ \t]{0,3}>[ \t]?")
 _BULLET = regex.compile(r"^([ \t]*)[*+•‣◦▪●–][ \t]+")
 _STRONG = regex.compile(r"(\*\*\*|\*\*|__)(?=\S)((?:(?!\1)[^\n])*?\S)\1")
-_EMPHASIS = regex.compile(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])|(?<![\w_\\])_(?=[^\s_])([^_\n]*[^\s_])_(?![\w_])")
+_EMPHASIS = regex.compile(
+    r"(?<![\w*\\])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])|(?<![\w_\\])_(?=[^\s_])([^_\n]*[^\s_])_(?![\w_])"
+)
 _STRUCK = regex.compile(r"~~(?=\S)([^~\n]*\S)~~")
 _CODE = regex.compile(r"(`+)[^`\n]+\1")
 # Pictures, not letters: digits, © and ™ have an emoji form too, and mean something without it.
 _EMOJI = regex.compile(
-    r"[ ]?(?:\p{Regional_Indicator}{2}|(?:\p{Emoji_Presentation}|[\p{Extended_Pictographic}--[\u0000-\u203b\u2122\u2139\u2190-\u21ff]])"
+    r"[ ]?(?:\p{Regional_Indicator}{2}"
+    r"|(?:\p{Emoji_Presentation}|[\p{Extended_Pictographic}--[\u0000-\u203b\u2122\u2139\u2190-\u21ff]])"
     r"(?:\ufe0f|[\U0001f3fb-\U0001f3ff]|\u200d\p{Extended_Pictographic}\ufe0f?)*)",
     regex.V1,
 )
@@ -61,4 +64,4 @@ def _plain_piece(piece: str) -> str:
         piece = _STRONG.sub(r"\2", piece)
     piece = _EMPHASIS.sub(lambda match: match[1] or match[2], piece)
     piece = _STRUCK.sub(r"\1", piece)
-    return _EMOJI.sub("", piece)
+    return str(_EMOJI.sub("", piece))

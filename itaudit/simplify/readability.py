@@ -1,6 +1,7 @@
 """How long a text is and how hard it reads: words, sentences, Flesch–Kincaid grade (textstat)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from itaudit.analysis.words import sentence_bounds, word_keys
 from itaudit.simplify.plain import undecorated
@@ -20,7 +21,7 @@ def measures(text: str) -> Measures:
     """The measures of a text; decoration is not read aloud."""
     plain = undecorated(text)
     bounds = sentence_bounds(plain)
-    sentences = sum(1 for start, end in zip(bounds, bounds[1:], strict=False) if _speaks(plain[start:end]))
+    sentences = sum(1 for start, end in pairwise(bounds) if _speaks(plain[start:end]))
     return Measures(len(word_keys(text)), sentences, len(text), grade(plain))
 
 
@@ -40,3 +41,8 @@ def grade(text: str) -> float | None:
     import textstat
 
     return round(float(textstat.flesch_kincaid_grade(text)), 2)
+
+
+def load_dictionary() -> None:
+    """Takes the time that the first grade takes, where nobody waits for it."""
+    grade("warm")

@@ -128,7 +128,9 @@ def settings_of(section: Any, where: str) -> Settings:
         key = ".".join(str(part) for part in ("simplify", *problem["loc"]))
         message = str(problem["msg"]).removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            raise UserError(f"{where}: {key}: no such key; see docs/simplify.md for the keys there are", code=2) from None
+            raise UserError(
+                f"{where}: {key}: no such key; see docs/simplify.md for the keys there are", code=2
+            ) from None
         if problem["type"] == "value_error":
             raise UserError(f"{where}: {key}: {message}", code=2) from None
         shown = repr(problem["input"])[:60]

@@ -1,6 +1,7 @@
 """New numbers, dates and names are found wherever they stand, and what the instance holds is never called new."""
 
 import string
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -116,11 +117,12 @@ def test_facts_of_the_prompt_and_of_earlier_turns_are_known() -> None:
     ]
 
 
+PIECES = (
+    "Luigi NASA iPhone July May 4 4th 1776 1,000 1.5 50% half two million twenty -five . , ! ? \n \n\n ** _ # 1. - | "
+    '``` ( ) " “ ” : and of the I second ½ ² 2020-01-02 07/04/1776 Straße 東京 ١٢ é 🎉 /'
+)
 TEXTS = st.text(max_size=300) | st.lists(
-    st.sampled_from(
-        "Luigi NASA iPhone July May 4 4th 1776 1,000 1.5 50% half two million twenty -five . , ! ? \n \n\n ** _ # 1. - | ``` "
-        '( ) " “ ” : and of the I second ½ ² 2020-01-02 07/04/1776 Straße 東京 ١٢ é 🎉 /'.split(" ")
-    ),
+    st.sampled_from(PIECES.split(" ")),
     max_size=60,
 ).map(" ".join)
 
@@ -141,7 +143,8 @@ def test_offsets_point_at_the_text_in_order_and_without_overlaps(before: str, af
         end = fact.end
 
 
-PROSE = st.lists(st.sampled_from("the water falls quickly onto every stone and then it runs away".split()), min_size=4)
+WATER = "the water falls quickly onto every stone and then it runs away"
+PROSE = st.lists(st.sampled_from(WATER.split()), min_size=4)
 
 
 def inserted(words: list[str], at: int, fact: str) -> tuple[str, int]:
@@ -156,7 +159,12 @@ def covers(facts: list, start: int, text: str) -> bool:
 
 
 @settings(max_examples=200, deadline=None)
-@given(PROSE, st.integers(0), st.integers(2, 10**9) | st.decimals(2, 10**6, places=2), st.sampled_from(["{}", "{:,}", "${}"]))
+@given(
+    PROSE,
+    st.integers(0),
+    st.integers(2, 10**9) | st.decimals(2, 10**6, places=2),
+    st.sampled_from(["{}", "{:,}", "${}"]),
+)
 def test_a_number_that_was_put_in_is_always_found(words: list[str], at: int, value: object, form: str) -> None:
     text = form.format(value)
     proposal, start = inserted(words, at, text)
@@ -188,7 +196,7 @@ def test_a_date_that_was_put_in_is_always_found(words: list[str], at: int, date:
 @given(TEXTS, st.sets(st.integers(0, 40)))
 def test_leaving_sentences_out_states_nothing_new(text: str, gone: set[int]) -> None:
     bounds = sentence_bounds(text)
-    pieces = [text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [text[a:b] for a, b in pairwise(bounds)]
     left = "".join(piece for at, piece in enumerate(pieces) if at not in gone)
     assert new_facts(instance(text), left) == []
 
