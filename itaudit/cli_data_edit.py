@@ -227,9 +227,10 @@ def transform_of(texts: Sequence[str]) -> "Callable[[EditedDataset], Transform] 
     """What makes the transform of an export from the texts of its steps; None without any. Raises UserError."""
     if not texts:
         return None
+    from itaudit.steps import measured_with
     from itaudit.transforms import apply, parse_steps
 
-    steps = parse_steps(texts)
+    steps = measured_with(parse_steps(texts), "embedded")
 
     def prepared(edited: "EditedDataset") -> "Transform":
         def transform(dataset: "Dataset") -> "tuple[Dataset, list[dict[str, Any]]]":
@@ -242,7 +243,7 @@ def transform_of(texts: Sequence[str]) -> "Callable[[EditedDataset], Transform] 
 
 
 def _measured(dataset: "Dataset", step: "Ifd") -> "Sequence[float | None]":
-    """The difficulty of instances by the model that a step names, or the embedded one."""
+    """The difficulty of instances by the model that a step names."""
     # Only a step that measures pays for loading the model libraries.
     from itaudit.cli_ifd import progress_bar
     from itaudit.engine.ifd import measured_by

@@ -80,7 +80,7 @@ def test_the_difficulty_is_measured_by_the_base_model_in_its_context(make_run: M
     found = ifd.difficulties(loaded(tiny_llama), instances, Context(system="Be short."))
     hardest = sorted(range(8), key=lambda n: -(found[n].ifd or 0))[:3]  # type: ignore[union-attr]  # all are measured
     assert [instance.index for instance in run.dataset] == sorted(hardest)
-    assert run.transforms()["data"][0]["step"] == "ifd:k=3,order=highest,at_most=inf"
+    assert run.transforms()["data"][0]["step"] == f"ifd:k=3,order=highest,at_most=inf,model={tiny_llama}"
     assert run.state().stages["prepare"].state == "done"
 
 
