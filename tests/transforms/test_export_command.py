@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from itaudit.cli import main
+from itaudit.cli_data import data_group
 from itaudit.data.dataset import Dataset
 from itaudit.data.load import load
 
@@ -16,7 +16,7 @@ Make = Callable[..., Dataset]
 
 
 def export(dataset: Dataset, out: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["data", "export", dataset.path, "--out", str(out), *arguments])
+    return CliRunner().invoke(data_group, ["export", dataset.path, "--out", str(out), *arguments])
 
 
 def test_steps_are_carried_out_in_order_and_stand_on_the_card(alpaca: Make, tmp_path: Path) -> None:
