@@ -47,9 +47,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 @_json
 def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -> None:
     """Show what FILE (a file, folder or hub name) holds and which rows cannot be used."""
-    from itaudit.data.load import load
+    from itaudit.data.versions import load_version
 
-    dataset = load(file, format=format, split=split, turn=turn)
+    dataset = load_version(file, format=format, split=split, turn=turn)
     if as_json:
         rejected = [{"index": r.index, "reason": r.reason} for r in dataset.rejected]
         _print_json(
@@ -77,11 +77,11 @@ def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -
 def convert(file: str, target: str, out: Path, format: str, split: str | None, turn: int, force: bool) -> None:
     """Write FILE in another format and container: .json, .jsonl, .csv, .parquet or a folder."""
     from itaudit.data import formats
-    from itaudit.data.export import write
-    from itaudit.data.load import load
+    from itaudit.data.versions import load_version
+    from itaudit.data.write import write
 
     formats.named(target)
-    dataset = load(file, format=format, split=split, turn=turn)
+    dataset = load_version(file, format=format, split=split, turn=turn)
     write(dataset, out, format=target, overwrite=force)
     left_out = f", {len(dataset.rejected):,} rows left out (itaudit data check shows why)"
     _print(_line(f"{len(dataset):,} instances written as {target} to {out}{left_out if dataset.rejected else ''}"))
@@ -95,9 +95,9 @@ def convert(file: str, target: str, out: Path, format: str, split: str | None, t
 def diff(before: str, after: str, format: str, as_json: bool) -> None:
     """Show the instances that B adds, lacks or changes, compared with A."""
     from itaudit.data.diff import compare
-    from itaudit.data.load import load
+    from itaudit.data.versions import load_version
 
-    difference = compare(load(before, format=format), load(after, format=format))
+    difference = compare(load_version(before, format=format), load_version(after, format=format))
     if as_json:
         changed = [
             {"key": c.key, "fields": {n: {"before": a, "after": b} for n, (a, b) in c.fields.items()}}
@@ -120,7 +120,7 @@ def diff(before: str, after: str, format: str, as_json: bool) -> None:
     for change in difference.changed:
         _print(_line(f"~ {change.key}"))
         for name, (old, new) in change.fields.items():
-            _print(_changed_field(name, old, new))
+            print_changed_field(name, old, new)
 
 
 def _summary(dataset: "Dataset") -> "Text":
@@ -141,6 +141,11 @@ def _summary(dataset: "Dataset") -> "Text":
     for line in lines[1:]:
         text.append("\n").append_text(_line(line))
     return text
+
+
+def print_changed_field(name: str, old: Any, new: Any) -> None:
+    """Prints how a field changed."""
+    _print(_changed_field(name, old, new))
 
 
 def _changed_field(name: str, old: Any, new: Any) -> "Text":

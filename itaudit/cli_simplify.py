@@ -272,7 +272,7 @@ def _finish(edited: "EditedDataset", batch: "Batch", options: dict[str, Any], *,
     accepted = _accept_passing(edited, batch) if options["accept"] == "passing" else 0
     out: Path | None = options["out"]
     if out is not None:
-        from itaudit.data.export import write
+        from itaudit.data.write import write
 
         made = _with_passing(edited, batch)
         write(made, out, format=options["target"] or made.format, overwrite=options["force"])

@@ -47,11 +47,11 @@ def trace_command(
     wanted = [parse_span(span, response) for span in spans]
     # Reading data costs start-up time that the other commands need not pay.
     from itaudit import paths
-    from itaudit.data.load import load
+    from itaudit.data.versions import load_version
     from itaudit.trace.index import TraceIndex
     from itaudit.trace.trace import trace_span, verbatim_spans
 
-    loaded = load(dataset, format=format_)
+    loaded = load_version(dataset, format=format_)
     index = TraceIndex.open(loaded, engine=engine, cache_dir=paths.cache_dir())
     found = (
         tuple(trace_span(index, prompt, response, start, end, k=k) for start, end in wanted)

@@ -1,57 +1,31 @@
 """A dataset with its edits: what the workshop shows, changes and writes."""
 
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
 from itaudit.data.dataset import Dataset
-from itaudit.data.instance import Instance, Message
-from itaudit.data.overlay import (
-    EDITABLE,
-    TEXTS,
-    TURNS,
-    Chain,
-    Edit,
-    Overlay,
-    Reversal,
-    content_hash,
-    new_edit,
-    replay,
-    user_name,
-    values_of,
-)
+from itaudit.data.edited_rows import Conflict, EditedRow, edited_row, row_values, with_rows
+from itaudit.data.edits import EDITABLE, Chain, Edit, content_hash, fits, new_edit, new_reversal, replay
+from itaudit.data.instance import Instance
+from itaudit.data.overlay import Overlay
 from itaudit.errors import UserError
 
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """An edit that stands in the overlay and is not applied, and why."""
-
-    edit: Edit
-    reason: str
+__all__ = ["Change", "Conflict", "EditedDataset", "EditedRow", "edited_row", "with_rows"]
 
 
-@dataclass(frozen=True, slots=True)
-class EditedRow:
-    """An instance as its source has it and as the edits leave it; `edits` are those applied, oldest first."""
+class Change(NamedTuple):
+    """What an edit is to do: `changes` maps names of EDITABLE to new values of the instance at `position`."""
 
-    source: Instance
-    instance: Instance
-    deleted: bool = False
-    tags: tuple[str, ...] = ()
-    note: str = ""
-    edits: tuple[Edit, ...] = ()
-    conflicts: tuple[Conflict, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        """Whether the instance itself says something else than its source."""
-        return self.instance is not self.source
+    position: int
+    changes: Mapping[str, Any]
+    by: str
+    proposal: str = ""
+    checks: Mapping[str, Any] | None = None
 
 
 class EditedDataset:
@@ -62,6 +36,8 @@ class EditedDataset:
         self.overlay = overlay
         self._rows: dict[int, EditedRow] = {}
         self._positions: dict[str, int] = {}
+        # Changed by others, and noticed while something was written here.
+        self._untold: set[int] = set()
         self._resolve(overlay.chains, 0)
 
     def __len__(self) -> int:
@@ -94,8 +70,10 @@ class EditedDataset:
         return self._resolve(self.overlay.chains.keys() - self._positions.keys(), before)
 
     def refresh(self) -> set[int]:
-        """Reads what other workbenches did; returns the positions that changed."""
-        return self._update(self.overlay.refresh())
+        """Reads what other workbenches did; returns the positions that changed since this was asked last."""
+        changed = self._update(self.overlay.refresh()) | self._untold
+        self._untold = set()
+        return changed
 
     def edit(
         self,
@@ -108,34 +86,42 @@ class EditedDataset:
     ) -> Edit | None:
         """Changes fields of an instance; None where they hold those values already.
 
-        `changes` maps names of EDITABLE to new values. Raises ValueError for another name, and UserError where
-        another workbench changed the instance meanwhile, a proposal was accepted before, or nothing can be written.
+        `changes` maps names of EDITABLE to new values. Raises ValueError for another name or type, and UserError
+        where a value can't be written, another workbench changed the instance meanwhile, a proposal was accepted
+        before, or nothing can be written.
         """
-        unknown = changes.keys() - set(EDITABLE)
-        if unknown:
-            raise ValueError(f"{min(unknown)} is not one of {', '.join(EDITABLE)}")
-        seen = self.row(position)
+        return self.edit_all([Change(position, changes, by, proposal, checks)])[0]
+
+    def edit_all(self, changes: Sequence[Change]) -> list[Edit | None]:
+        """Makes many edits in one write: all of them, or none where one raises what `edit` does."""
+        wanted = [_checked(change.changes) for change in changes]
+        seen = {change.position: self.row(change.position).edits for change in changes}
         with self.overlay.appending() as others:
-            self._update(others)
-            row = self.row(position)
-            current = _values(row)
-            if seen.edits != row.edits:
-                raise UserError(f"row {row.source.index}: was changed by another workbench meanwhile; look at it again")
-            if proposal and any(edit.proposal == proposal for edit in row.edits):
-                raise UserError(f"row {row.source.index}: this proposal was accepted already")
-            after = {name: value for name, value in changes.items() if value != current[name]}
-            if not after:
-                return None
-            before = {name: current[name] for name in after}
-            of = content_hash(row.source)
-            made = new_edit(row.source, of=of, before=before, after=after, by=by, proposal=proposal, checks=checks)
-            self._positions[made.id] = position
-            self.overlay.append(made)
-            self._update({made.id})
+            self._note(others)
+            rows = {position: self.row(position) for position in seen}
+            for position, row in rows.items():
+                if seen[position] != row.edits:
+                    raise UserError(
+                        f"row {row.source.index}: was changed by another workbench meanwhile; look at it again"
+                    )
+            made: list[Edit | None] = []
+            for change, fields in zip(changes, wanted, strict=True):
+                row = rows[change.position]
+                if change.proposal and any(edit.proposal == change.proposal for edit in row.edits):
+                    raise UserError(f"row {row.source.index}: this proposal was accepted already")
+                edit = _edit_of(row, fields, change.by, change.proposal, change.checks)
+                made.append(edit)
+                if edit is not None:
+                    rows[change.position] = edited_row(row.source, [*row.edits, edit])
+                    self._positions[edit.id] = change.position
+            self._append([edit for edit in made if edit is not None])
         return made
 
     def undo(self, position: int) -> Edit | None:
-        """Takes the latest standing edit of an instance back and returns it; None where none stands."""
+        """Takes the latest standing edit of an instance back and returns it; None where none stands.
+
+        Raises UserError where another workbench changed the instance meanwhile, or nothing can be written.
+        """
         return self._reverse(position, "undo")
 
     def redo(self, position: int) -> Edit | None:
@@ -143,39 +129,82 @@ class EditedDataset:
         return self._reverse(position, "redo")
 
     def _reverse(self, position: int, op: Literal["undo", "redo"]) -> Edit | None:
-        id = self.source[position].id
+        source = self.source[position]
+        seen = self._last(source.id, op)
         with self.overlay.appending() as others:
-            self._update(others)
-            chain = self.overlay.chains.get(id, Chain())
-            edits = chain.standing if op == "undo" else chain.undone
-            if not edits:
-                return None
-            edit = edits[-1]
-            entry = Reversal(op, edit.edit, user_name(), time.time())
-            self.overlay.append(entry)
-            self._update({id})
+            self._note(others)
+            edit = self._last(source.id, op)
+            if edit != seen:
+                raise UserError(f"row {source.index}: was changed by another workbench meanwhile; look at it again")
+            if edit is not None:
+                self.overlay.append(new_reversal(op, edit))
+                self._update({source.id})
         return edit
+
+    def _last(self, id: str, op: Literal["undo", "redo"]) -> Edit | None:
+        chain = self.overlay.chains.get(id, Chain())
+        edits = chain.standing if op == "undo" else chain.undone
+        return edits[-1] if edits else None
 
     def conflicts(self) -> list[Conflict]:
         """Every standing edit that is not applied: its source changed, or the instance is gone."""
         found = [conflict for row in self.edited_positions().values() for conflict in row.conflicts]
-        for id in self.overlay.chains.keys() - self._positions.keys():
-            gone = self.overlay.chains[id].standing
-            found += [Conflict(edit, "the source no longer holds this instance") for edit in gone]
+        for id, chain in self.overlay.chains.items():
+            if id not in self._positions:
+                found += [Conflict(edit, "the source no longer holds this instance") for edit in chain.standing]
         return found
 
+    def reapply(self, conflict: Conflict) -> Edit | None:
+        """Makes the edit of a conflict anew upon what stands now, in its place; None where that says so already.
+
+        Raises UserError where the instance is gone, or the conflict was settled meanwhile.
+        """
+        old = conflict.edit
+        position = self._positions.get(old.id)
+        if position is None:
+            raise UserError(f"row {old.index}: the source no longer holds this instance; drop the edit")
+        with self.overlay.appending() as others:
+            self._note(others)
+            row = self.row(position)
+            if all(old.edit != one.edit.edit for one in row.conflicts):
+                raise UserError(f"row {row.source.index}: this conflict was settled already")
+            made = _edit_of(row, _checked(old.after), old.by, old.proposal, old.checks, replaces=old.edit)
+            if made is None:
+                self.overlay.append(new_reversal("drop", old))
+                self._update({old.id})
+            else:
+                self._append([made])
+        return made
+
+    def drop(self, conflict: Conflict) -> None:
+        """Gives the edit of a conflict up; `redo` brings it back. Raises UserError where it was settled meanwhile."""
+        old = conflict.edit
+        with self.overlay.appending() as others:
+            self._note(others)
+            if not self.overlay.chains.get(old.id, Chain()).holds(old.edit):
+                raise UserError(f"row {old.index}: this conflict was settled already")
+            self.overlay.append(new_reversal("drop", old))
+            self._update({old.id})
+
     def dataset(self, entries: int | None = None) -> Dataset:
-        """The instances as the edits leave them, deleted ones left out; after the first `entries` only, if given."""
+        """The instances as the edits leave them, deleted ones left out.
+
+        With `entries`, after the first so many lines of the overlay only.
+        """
         if entries is None:
-            rows = self._rows
-        else:
-            chains = replay(self.overlay.entries[:entries])
-            rows = {
-                self._positions[id]: edited_row(self.source[self._positions[id]], chain.standing)
-                for id, chain in chains.items()
-                if id in self._positions
-            }
+            return with_rows(self.source, self._rows)
+        chains = replay(self.overlay.first(entries))
+        places = {id: self._positions[id] for id in chains if id in self._positions}
+        rows = {place: edited_row(self.source[place], chains[id].standing) for id, place in places.items()}
         return with_rows(self.source, rows)
+
+    def _append(self, edits: Sequence[Edit]) -> None:
+        if edits:
+            self.overlay.append(*edits)
+            self._update({edit.id for edit in edits})
+
+    def _note(self, ids: Iterable[str]) -> None:
+        self._untold |= self._update(ids)
 
     def _update(self, ids: Iterable[str]) -> set[int]:
         ids = set(ids)
@@ -183,7 +212,8 @@ class EditedDataset:
         changed = self._resolve(new, 0) if new else set()
         for id in ids & self._positions.keys():
             position = self._positions[id]
-            self._rows[position] = edited_row(self.source[position], self.overlay.chains[id].standing)
+            standing = self.overlay.chains[id].standing if id in self.overlay.chains else ()
+            self._rows[position] = edited_row(self.source[position], standing)
             changed.add(position)
         return changed
 
@@ -196,111 +226,51 @@ class EditedDataset:
 
         column = self.source.table.column("id").slice(start)
         hits = pc.is_in(column, value_set=pa.array(wanted, column.type)).to_numpy()
-        positions = {int(position) + start for position in np.flatnonzero(hits)}
-        for position in positions:
-            source = self.source[position]
-            self._positions[source.id] = position
-            self._rows[position] = edited_row(source, self.overlay.chains[source.id].standing)
-        return positions
+        places = (np.flatnonzero(hits) + start).tolist()
+        found: set[int] = set()
+        for position, source in zip(places, self.source.select(places), strict=True):
+            # An id that stands twice means its first instance.
+            if source.id not in self._positions:
+                self._positions[source.id] = position
+                self._rows[position] = edited_row(source, self.overlay.chains[source.id].standing)
+                found.add(position)
+        return found
 
 
-def edited_row(source: Instance, standing: Iterable[Edit]) -> EditedRow:
-    """What edits leave of an instance; one that was made of something else is set aside."""
-    own = content_hash(source)
-    values = _values(EditedRow(source, source))
-    applied, conflicts = [], []
-    for edit in standing:
-        if edit.of != own:
-            conflicts.append(Conflict(edit, "the source changed since"))
-        elif any(values[name] != value for name, value in edit.before.items()):
-            conflicts.append(Conflict(edit, "another edit came between"))
-        else:
-            values |= edit.after
-            applied.append(edit)
-    return EditedRow(
-        source=source,
-        instance=_instance(source, values),
-        deleted=values["deleted"],
-        tags=tuple(values["tags"]),
-        note=values["note"],
-        edits=tuple(applied),
-        conflicts=tuple(conflicts),
+def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an edit. Raises ValueError for what no field can hold, UserError for what no file can."""
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
+    for name, value in values.items():
+        if name not in EDITABLE or not fits(name, value):
+            raise ValueError(f"{name} is not one of {', '.join(EDITABLE)}, or can't be {value!r}")
+    if "instruction" in values and not str(values["instruction"]).strip():
+        raise UserError("the instruction can't be empty; delete the instance instead")
+    with suppress(TypeError):
+        orjson.dumps(values)
+        return values
+    raise UserError("the text holds half of a surrogate pair, which is no Unicode text; remove that character")
+
+
+def _edit_of(
+    row: EditedRow,
+    changes: Mapping[str, Any],
+    by: str,
+    proposal: str,
+    checks: Mapping[str, Any] | None,
+    *,
+    replaces: str = "",
+) -> Edit | None:
+    current = row_values(row)
+    after = {name: value for name, value in changes.items() if value != current[name]}
+    if not after:
+        return None
+    return new_edit(
+        row.source,
+        of=content_hash(row.source),
+        before={name: current[name] for name in after},
+        after=after,
+        by=by,
+        proposal=proposal,
+        checks=checks,
+        replaces=replaces,
     )
-
-
-def _values(row: EditedRow) -> dict[str, Any]:
-    return values_of(row.instance) | {"deleted": row.deleted, "tags": list(row.tags), "note": row.note}
-
-
-def _instance(source: Instance, values: Mapping[str, Any]) -> Instance:
-    """The source with other texts and turns; the very same object where nothing differs."""
-    if all(values[name] == value for name, value in values_of(source).items()):
-        return source
-    references = source.references
-    response = values["response"]
-    if response != source.response:
-        others = tuple(text for text in references if text not in (source.response, response))
-        references = others if response is None else (response, *others)
-    return replace(
-        source,
-        instruction=values["instruction"],
-        input=values["input"],
-        response=response,
-        history=_messages(values["history"]),
-        later=_messages(values["later"]),
-        references=references,
-    )
-
-
-def _messages(turns: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
-    return tuple(Message(turn["role"], turn["content"]) for turn in turns)
-
-
-def with_rows(dataset: Dataset, rows: Mapping[int, EditedRow]) -> Dataset:
-    """The dataset with other instances at some positions, and without those that are deleted."""
-    changed = [position for position, row in sorted(rows.items()) if row.changed and not row.deleted]
-    table = dataset.table
-    order = np.arange(len(dataset), dtype=np.int64)
-    if changed:
-        made = _changed_rows(dataset, [rows[position].instance for position in changed], changed)
-        order[changed] = np.arange(len(dataset), len(dataset) + len(changed))
-        table = pa.concat_tables([table, made])
-    dropped = [position for position, row in rows.items() if row.deleted]
-    if not changed and not dropped:
-        return dataset
-    order = np.delete(order, dropped)
-    return Dataset(
-        table.take(pa.array(order)),
-        path=dataset.path,
-        format=dataset.format,
-        sha256=dataset.sha256,
-        rejected=dataset.rejected,
-        explicit_ids=dataset.explicit_ids,
-        tasks=dataset.tasks,
-    )
-
-
-def _changed_rows(dataset: Dataset, instances: list[Instance], positions: list[int]) -> pa.Table:
-    made = dataset.table.take(pa.array(positions, pa.int64()))
-    stored = [dataset.row(position) for position in positions]
-    columns: dict[str, list[Any]] = {name: [] for name in (*TEXTS, *TURNS, "references", "shape")}
-    for old, instance, raw in zip(stored, instances, made.column("instruction").to_pylist(), strict=True):
-        values = values_of(instance)
-        same = raw is None and instance.instruction == old.instance.instruction
-        columns["instruction"].append(None if same else instance.instruction)
-        for name in ("input", "response"):
-            columns[name].append(values[name])
-        for name in TURNS:
-            columns[name].append(values[name] or None)
-        alone = instance.references in ((), (instance.response,))
-        columns["references"].append(None if alone else list(instance.references))
-        shape = dict(old.shape)
-        if len(instance.history) != len(old.instance.history):
-            shape.pop("prompt_messages", None)
-        if len(instance.messages) != len(old.instance.messages):
-            shape.pop("fields", None)
-        columns["shape"].append(orjson.dumps(shape).decode() if shape else None)
-    for name, column in columns.items():
-        place = made.schema.get_field_index(name)
-        made = made.set_column(place, made.schema.field(name), pa.array(column, made.schema.field(name).type))
-    return made

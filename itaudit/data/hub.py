@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,9 +111,64 @@ def sha256(dataset: "datasets.Dataset") -> str:
     return sink.digest.hexdigest()
 
 
-def save(table: pa.Table, folder: Path) -> None:
-    """Writes a table as a `datasets` directory."""
+def save(splits: Mapping[str, pa.Table], folder: Path) -> None:
+    """Writes a table under the name "", or tables by the names of their splits, as a `datasets` directory."""
+    saved = as_datasets(splits)
+    with _quiet():
+        saved.save_to_disk(str(folder))
+
+
+def push(splits: Mapping[str, pa.Table], name: str, *, card: str, private: bool, overwrite: bool) -> str:
+    """Uploads tables, as `save` takes them, and their card to the hub; returns the address of the dataset.
+
+    The token is the one that the hub's own tools use (HF_TOKEN, or of a login). Raises UserError where the name is
+    taken and `overwrite` is not set, and where the hub refuses or can't be reached.
+    """
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    shown = visible(name)
+    # The base of all errors of the library's HTTP client, which differs from version to version.
+    http_error: type[Exception] = HfHubHTTPError.__bases__[0]
+    try:
+        with _quiet():
+            api = HfApi(library_name="itaudit")
+            url = api.create_repo(name, repo_type="dataset", private=private, exist_ok=overwrite)
+            # The library adds what it knows of the columns to a card that is there.
+            api.upload_file(
+                path_or_fileobj=card.encode(),
+                path_in_repo="README.md",
+                repo_id=url.repo_id,
+                repo_type="dataset",
+                commit_message="Add the dataset card",
+            )
+            as_datasets(splits).push_to_hub(url.repo_id, private=private)
+            return str(url)
+    except (OSError, ValueError, RuntimeError, TypeError, DatasetsError, http_error, pa.ArrowException) as error:
+        if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code == 409:
+            raise UserError(f"{shown}: stands on the hub already; name another, or overwrite it with --force") from None
+        first = visible((str(error).strip().splitlines() or [type(error).__name__])[0][:200])
+        wanted = "check the name, the connection and HF_TOKEN, which has to allow writing"
+        raise UserError(f"{shown}: the hub took no dataset ({first}); {wanted}") from error
+
+
+def as_datasets(splits: Mapping[str, pa.Table]) -> "datasets.Dataset | datasets.DatasetDict":
+    """Tables as the library's own types, all splits with the same columns where their types allow that."""
     import datasets
 
-    with _quiet():
-        datasets.Dataset(table).save_to_disk(str(folder))
+    if "" in splits:
+        return datasets.Dataset(splits[""])
+    tables = dict(splits)
+    try:
+        whole = pa.concat_tables(splits.values(), promote_options="permissive")
+        done = 0
+        for name, table in splits.items():
+            tables[name] = whole.slice(done, len(table))
+            done += len(table)
+    except pa.ArrowException:
+        # Each keeps its own columns: a folder can hold that, and the hub says what it misses.
+        pass
+    return datasets.DatasetDict(
+        {name: datasets.Dataset(table, split=datasets.NamedSplit(name)) for name, table in tables.items()}
+    )

@@ -104,12 +104,17 @@ class Reading:
             raise UserError(f"{visible(self._name)}: {reason}") from error
 
 
+def is_hub_name(source: str) -> bool:
+    """Whether a text reads as the name of a dataset on the hub: `owner/name`, and no file's."""
+    return bool(_HUB_NAME.fullmatch(source)) and Path(source).suffix not in _SUFFIXES
+
+
 def _open(source: str | Path, split: str | None) -> _Opened:
     path = Path(source).expanduser()
     if path.is_dir():
         return _open_folder(path.resolve(), split)
     if not path.exists() and not path.is_symlink():
-        if isinstance(source, str) and _HUB_NAME.fullmatch(source) and path.suffix not in _SUFFIXES:
+        if isinstance(source, str) and is_hub_name(source):
             from itaudit.data import hub
 
             table = hub.load_split(source, split)
@@ -196,8 +201,13 @@ def _open_folder(folder: Path, split: str | None) -> _Opened:
 
     table = hub.load_split(folder, split)
     # The library keeps its own caches beside the data.
-    files = [file for file in folder.rglob("*") if not file.name.startswith((".", "cache-")) and file.is_file()]
+    files = [file for file in folder.rglob("*") if _is_content(file)]
     return _Opened(hub.source(table), path, lambda: sources.files_sha256(folder, files))
+
+
+def _is_content(file: Path) -> bool:
+    """Whether a file of a folder is data: no cache of the library, no card, which tells of it."""
+    return file.is_file() and file.name != "README.md" and not file.name.startswith((".", "cache-"))
 
 
 def _is_task(path: Path) -> bool:

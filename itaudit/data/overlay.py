@@ -1,188 +1,203 @@
 """The edits of a dataset: an append-only file beside it, which is never anything but appended to."""
 
-import getpass
 import hashlib
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
-from uuid import uuid4
 
-import orjson
-
-from itaudit import atomic, paths
-from itaudit.data.instance import Instance
+from itaudit import paths
+from itaudit.data.edits import (
+    EDITABLE,
+    REMARKS,
+    TEXTS,
+    TURNS,
+    Chain,
+    Edit,
+    Entry,
+    Named,
+    Reversal,
+    content_hash,
+    from_line,
+    new_edit,
+    replay,
+    step,
+    to_line,
+    user_name,
+    values_of,
+)
+from itaudit.data.sources import shown
 from itaudit.errors import UserError
 
-TEXTS = ("instruction", "input", "response")
-TURNS = ("history", "later")
-# What is said of an instance rather than in it.
-REMARKS: Mapping[str, Any] = {"deleted": False, "tags": [], "note": ""}
-EDITABLE = (*TEXTS, *TURNS, *REMARKS)
+__all__ = [
+    "EDITABLE",
+    "REMARKS",
+    "TEXTS",
+    "TURNS",
+    "Chain",
+    "Edit",
+    "Entry",
+    "Named",
+    "Overlay",
+    "Reversal",
+    "content_hash",
+    "new_edit",
+    "replay",
+    "user_name",
+    "values_of",
+    "workshop_folder",
+]
+
+EDITED, SOURCE = "edited", "source"
+"""The versions that every dataset has: with all its edits, and without any."""
 
 _PATIENCE = 10.0
 """Seconds to wait for another process that is appending."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One change of one instance.
-
-    `edit` is its own id; `id` and `index` are the instance's, `of` the hash of what the source held (see
-    `content_hash`). `before` and `after` hold the changed fields, turns as lists of {role, content}. `by` is
-    `hand` or the engine, `proposal` names the proposal that was accepted, `checks` what was found about it.
-    """
-
-    edit: str
-    id: str
-    index: int
-    of: str
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    by: str
-    user: str
-    time: float
-    proposal: str = ""
-    checks: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Reversal:
-    """An edit that was taken back, or put in force again."""
-
-    op: Literal["undo", "redo"]
-    edit: str
-    user: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A name for the state that all entries before it make."""
-
-    name: str
-    user: str
-    time: float
-
-
-Entry = Edit | Reversal | Named
-
-
-@dataclass
-class Chain:
-    """The edits of one instance: those that stand and those taken back, both oldest first."""
-
-    standing: list[Edit] = field(default_factory=list)
-    undone: list[Edit] = field(default_factory=list)
-
-
-def content_hash(instance: Instance) -> str:
-    """32 hex digits that tell whether an instance says what it said: its fields and turns, not its place or id."""
-    values = values_of(instance)
-    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
-
-
-def values_of(instance: Instance) -> dict[str, Any]:
-    """The editable fields of an instance, as an edit writes them."""
-    turns = {"history": instance.history, "later": instance.later}
-    values: dict[str, Any] = {name: getattr(instance, name) for name in TEXTS}
-    return values | {name: [{"role": m.role, "content": m.content} for m in turns[name]] for name in TURNS}
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 
 
 def workshop_folder(source: str) -> Path:
     """Where everything about a dataset's mending stands: beside it, or in the state directory if it can't.
 
-    `source` is a dataset's absolute path or its hub name.
+    `source` is a dataset's absolute path or its hub name. A link leads to the workshop of what it points to. What
+    stands already stays in use, so that a change of permissions hides no edits.
     """
     path = Path(source)
-    beside = path.with_name(f"{path.name}.workshop")
-    if path.is_absolute() and (beside.is_dir() or os.access(path.parent, os.W_OK)):
-        return beside
-    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    return paths.state_dir() / "workshops" / f"{path.name}-{digest}"
+    if path.is_absolute():
+        path = Path(os.path.realpath(path))
+        beside = path.with_name(f"{path.name}.workshop")
+        elsewhere = _in_state(str(path))
+        writable = os.access(path.parent, os.W_OK)
+        return beside if beside.exists() or (writable and not elsewhere.exists()) else elsewhere
+    return _in_state(source)
 
 
-def replay(entries: Sequence[Entry]) -> dict[str, Chain]:
-    """The edits of every instance, by its id, after the entries.
-
-    An entry that does not fit (an edit seen before, an undo of what no longer stands last) changes nothing.
-    """
-    chains: dict[str, Chain] = {}
-    owners: dict[str, str] = {}
-    for entry in entries:
-        step(chains, owners, entry)
-    return chains
-
-
-def step(chains: dict[str, Chain], owners: dict[str, str], entry: Entry) -> str | None:
-    """Takes one more entry into account; returns the id of the instance that it changed, if any."""
-    if isinstance(entry, Edit):
-        if entry.edit in owners:
-            return None
-        owners[entry.edit] = entry.id
-        chain = chains.setdefault(entry.id, Chain())
-        chain.standing.append(entry)
-        chain.undone.clear()
-        return entry.id
-    if isinstance(entry, Reversal):
-        found = chains.get(owners.get(entry.edit, ""))
-        if found is None:
-            return None
-        taken, given = (found.standing, found.undone) if entry.op == "undo" else (found.undone, found.standing)
-        if taken and taken[-1].edit == entry.edit:
-            given.append(taken.pop())
-            return owners[entry.edit]
-    return None
+def _in_state(source: str) -> Path:
+    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return paths.state_dir() / "workshops" / f"{Path(source).name}-{digest}"
 
 
 class Overlay:
-    """The edits file of one dataset. Several processes may append to it; each sees the others' on `refresh`."""
+    """The edits file of one dataset. Several processes may append to it; each sees the others' on `refresh`.
 
-    def __init__(self, folder: Path) -> None:
+    `entries` stand on the lines of the file that `lines` numbers, from 1; `unreadable_lines` are torn, or written
+    by a later version. With `until` only so many lines are read, and nothing can be appended: a past version.
+    """
+
+    def __init__(self, folder: Path, *, until: int | None = None) -> None:
         self.folder = folder
         self.path = folder / "edits.jsonl"
+        self.until = until
+        self._forget()
+
+    def _forget(self) -> None:
         self.entries: list[Entry] = []
-        self.unreadable = 0
+        self.lines: list[int] = []
+        self.unreadable_lines: list[int] = []
         self.chains: dict[str, Chain] = {}
+        self.count = 0
+        """How many lines were read."""
         self._owners: dict[str, str] = {}
         self._offset = 0
+        self._inode: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, source: str) -> "Overlay":
+    def of(cls, source: str, *, until: int | None = None) -> "Overlay":
         """The overlay of a dataset's path or hub name, read."""
-        overlay = cls(workshop_folder(source))
+        overlay = cls(workshop_folder(source), until=until)
         overlay.refresh()
         return overlay
+
+    @property
+    def unreadable(self) -> int:
+        """How many lines were passed over."""
+        return len(self.unreadable_lines)
 
     def refresh(self) -> set[str]:
         """Reads what was appended since; returns the ids of the instances that changed.
 
-        A line that is not whole yet waits for its end. Raises UserError where the file can't be read.
+        A line that is not whole yet waits for its end. A file that was put in the place of the one that was read is
+        read from its beginning. Raises UserError where the file can't be read.
         """
         changed: set[str] = set()
         try:
             with self.path.open("rb") as file:
-                file.seek(self._offset)
+                status = os.fstat(file.fileno())
+                inode = (status.st_dev, status.st_ino)
+                file.seek(max(self._offset - 1, 0))
+                ended = not self._offset or file.read(1) == b"\n"
+                if not ended or (self._inode is not None and self._inode != inode):
+                    changed |= self.chains.keys()
+                    self._forget()
+                    file.seek(0)
+                self._inode = inode
                 data = file.read()
         except FileNotFoundError:
+            changed |= self.chains.keys()
+            self._forget()
             return changed
         except OSError as error:
-            raise UserError(f"{self.path}: can't read the edits: {error.strerror}; check the file") from None
+            raise UserError(f"{shown(self.path)}: can't read the edits: {error.strerror}; check the file") from None
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.split(b"\n")[:-1]:
-            entry = _read(line)
-            if entry is None:
-                self.unreadable += 1
-                continue
-            self.entries.append(entry)
-            id = step(self.chains, self._owners, entry)
-            if id is not None:
-                changed.add(id)
+            if self.until is not None and self.count >= self.until:
+                break
+            changed |= self._take(line)
         return changed
+
+    def _take(self, line: bytes) -> set[str]:
+        self.count += 1
+        entry = from_line(line)
+        if entry is None:
+            self.unreadable_lines.append(self.count)
+            return set()
+        self.entries.append(entry)
+        self.lines.append(self.count)
+        id = step(self.chains, self._owners, entry)
+        return set() if id is None else {id}
+
+    def first(self, lines: int) -> list[Entry]:
+        """The entries of the first so many lines."""
+        return self.entries[: bisect_right(self.lines, lines)]
+
+    def names(self) -> dict[str, int]:
+        """The named versions, and on which line of the file each got its name."""
+        pairs = zip(self.lines, self.entries, strict=True)
+        found: dict[str, int] = {}
+        for line, entry in pairs:
+            if isinstance(entry, Named):
+                found.setdefault(entry.name, line)
+        return found
+
+    def line_of(self, version: str) -> int:
+        """How many lines make a version: `edited`, `source`, a number of lines or a name. Raises UserError, code 2."""
+        if version in (EDITED, SOURCE):
+            return self.count if version == EDITED else 0
+        if version.isascii() and version.isdigit():
+            if int(version[:18]) <= self.count:
+                return int(version)
+            raise UserError(f"@{version}: the log has {self.count} entries; `itaudit data log` lists them", code=2)
+        names = self.names()
+        if version not in names:
+            known = ", ".join(f"@{name}" for name in (EDITED, SOURCE, *names))
+            raise UserError(f"@{version}: no version of that name; there are {known} and @NUMBER", code=2)
+        return names[version]
+
+    def name(self, name: str) -> int:
+        """Names the present state; returns the line of the name. Raises UserError for a name that can't be used."""
+        if not _NAME.fullmatch(name) or name.isdigit() or name in (EDITED, SOURCE):
+            wanted = "letters, digits, - _ and . (no number alone), at most 64"
+            raise UserError(f"{name!r} can't name a version; use {wanted}", code=2)
+        with self.appending():
+            taken = self.names().get(name)
+            if taken is not None:
+                raise UserError(f"{name!r} names entry {taken} already; choose another name", code=2)
+            self.append(Named(name, user_name(), time.time()))
+            return self.lines[-1]
 
     @contextmanager
     def appending(self) -> Iterator[set[str]]:
@@ -192,110 +207,59 @@ class Overlay:
         """
         from filelock import FileLock, Timeout
 
+        if self.until is not None:
+            raise UserError("this is a past version, which stays as it is; open the dataset without @ to edit it")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "edits.lock", timeout=_PATIENCE):
+                self._close_torn()
                 yield self.refresh()
         except Timeout:
-            raise UserError(f"{self.path}: another process holds the edits; try again when it is done") from None
+            raise UserError(f"{shown(self.path)}: another process holds the edits; try again when it is done") from None
         except OSError as error:
-            raise UserError(f"{self.path}: can't write the edit: {error.strerror}; nothing was changed") from None
+            raise UserError(
+                f"{shown(self.path)}: can't write the edit: {error.strerror}; nothing was changed"
+            ) from None
 
-    def append(self, entry: Entry) -> None:
-        """Writes an entry to the disk and takes it into account; only inside `appending`."""
-        atomic.append_line(self.path, _line(entry), sync=True)
+    def append(self, *entries: Entry) -> None:
+        """Writes entries to the disk and takes them into account; only inside `appending`."""
+        self._write(b"".join(map(to_line, entries)))
         self.refresh()
 
+    def _close_torn(self) -> None:
+        """Ends a line that a killed process left without its end, before anything is decided on what it says."""
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    self._write(b"\n")
 
-def new_edit(
-    instance: Instance,
-    *,
-    of: str,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    by: str,
-    proposal: str = "",
-    checks: Mapping[str, Any] | None = None,
-) -> Edit:
-    """An edit, signed and dated."""
-    return Edit(
-        edit=uuid4().hex,
-        id=instance.id,
-        index=instance.index,
-        of=of,
-        before=before,
-        after=after,
-        by=by,
-        user=user_name(),
-        time=time.time(),
-        proposal=proposal,
-        checks=checks or {},
-    )
-
-
-def user_name() -> str:
-    """Who is at the keyboard, or nothing where the system has no name for them."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
+    def _write(self, content: bytes) -> None:
+        """Appends to the file until it is on the disk, or leaves it as it was."""
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                while content:
+                    content = content[os.write(descriptor, content) :]
+                os.fsync(descriptor)
+            except BaseException:
+                # What was refused must not come into force with the next line.
+                with suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+        if size == 0:
+            _sync_folder(self.folder)
 
 
-def _line(entry: Entry) -> bytes:
-    if isinstance(entry, Edit):
-        fields: dict[str, Any] = {name: getattr(entry, name) for name in Edit.__slots__}
-        kept = {name: value for name, value in fields.items() if value or name not in ("proposal", "checks")}
-        return orjson.dumps({"v": 1, "op": "edit", **kept})
-    if isinstance(entry, Reversal):
-        return orjson.dumps({"v": 1, "op": entry.op, "edit": entry.edit, "user": entry.user, "time": entry.time})
-    return orjson.dumps({"v": 1, "op": "version", "name": entry.name, "user": entry.user, "time": entry.time})
-
-
-def _read(line: bytes) -> Entry | None:
-    """The entry of a line; None for a torn one, or one that this version does not know."""
-    try:
-        fields = orjson.loads(line)
-        if fields.pop("v", None) != 1:
-            return None
-        op = fields.pop("op", None)
-        if op == "edit":
-            edit = Edit(**fields)
-            return edit if _usable(edit) else None
-        if op in ("undo", "redo"):
-            return Reversal(op, **fields)
-        return Named(**fields) if op == "version" else None
-    except (orjson.JSONDecodeError, TypeError, AttributeError):
-        return None
-
-
-def _usable(edit: Edit) -> bool:
-    texts = (edit.edit, edit.id, edit.of, edit.by)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(edit.before, dict)
-        and isinstance(edit.after, dict)
-        and edit.before.keys() == edit.after.keys()
-        and all(_fits(name, value) for values in (edit.before, edit.after) for name, value in values.items())
-    )
-
-
-def _fits(name: str, value: Any) -> bool:
-    """Whether a value is of the kind that its field holds."""
-    if name == "response":
-        return value is None or isinstance(value, str)
-    if name in ("instruction", "input", "note"):
-        return isinstance(value, str)
-    if name == "deleted":
-        return isinstance(value, bool)
-    if name == "tags":
-        return isinstance(value, list) and all(isinstance(tag, str) for tag in value)
-    return name in TURNS and isinstance(value, list) and all(_is_turn(turn) for turn in value)
-
-
-def _is_turn(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"role", "content"}
-        and value["role"] in ("system", "user", "assistant", "tool")
-        and isinstance(value["content"], str)
-    )
+def _sync_folder(folder: Path) -> None:
+    """Makes sure that a new file is found after a power failure."""
+    for path in (folder, folder.parent):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from itaudit.data.edited import EditedDataset
+from itaudit.data.edited import Change, EditedDataset
 from itaudit.errors import UserError
 from itaudit.simplify.checks import check
 from itaudit.simplify.proposal import Proposal
@@ -17,19 +17,21 @@ def accept(
 
     Raises UserError where the response is no longer the one that was simplified, or nothing can be written.
     """
+    change = acceptance(edited, position, proposal, batch=batch, confirmed=confirmed)
+    edited.edit_all([change])
+
+
+def acceptance(
+    edited: EditedDataset, position: int, proposal: Proposal, *, batch: str = "", confirmed: Sequence[str] = ()
+) -> Change:
+    """The edit that accepts a proposal. Raises UserError where the response is another than was simplified."""
     assert proposal.checks is not None
-    edited.refresh()
     row = edited.row(position)
     if (row.instance.response or "") != proposal.before:
         raise UserError(f"row {row.source.index}: the response changed since it was proposed; simplify it again")
     checks = proposal.checks.to_json() | ({"confirmed": list(confirmed)} if confirmed else {})
-    edited.edit(
-        position,
-        {"response": proposal.after},
-        by=proposal.engine,
-        proposal=f"{batch}/{proposal.id}" if batch else "",
-        checks=checks,
-    )
+    name = f"{batch}/{proposal.id}" if batch else ""
+    return Change(position, {"response": proposal.after}, proposal.engine, name, checks)
 
 
 def edited_proposal(

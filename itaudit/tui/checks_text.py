@@ -1,13 +1,13 @@
 """What the checks found about a text, in lines to read."""
 
 from collections.abc import Collection
+from typing import Protocol
 
 from textual.content import Content
 
 from itaudit.data.instance import Instance
 from itaudit.sanitize import visible_line
 from itaudit.simplify.checks import Checks, check
-from itaudit.simplify.proposal import Proposal
 from itaudit.simplify.readability import Measures
 
 _DROPPED = 12
@@ -15,7 +15,17 @@ _GRAVE = 300.0
 """From this severity on a proposal is no answer: cut off, a refusal, empty, or not there."""
 
 
-def severity_mark(proposal: Proposal) -> tuple[str, str]:
+class Judged(Protocol):
+    """A proposal, or what lists know of it."""
+
+    @property
+    def passes(self) -> bool: ...
+
+    @property
+    def severity(self) -> float: ...
+
+
+def severity_mark(proposal: Judged) -> tuple[str, str]:
     """A mark and its style: ✗ for what is no answer, ! for what has to be confirmed, ✓ for what passes."""
     if proposal.passes:
         return "✓", "$success"

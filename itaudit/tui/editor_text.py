@@ -56,6 +56,7 @@ class EditorText:
 
     def _free_mark(self, character: str) -> str:
         code = ord(character)
+        mark: str
         picture = chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else _OWN_MARKS.get(character, "")
         used = set(self.marks.values())
         for mark in [picture, *_MARKS]:

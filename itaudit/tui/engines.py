@@ -2,30 +2,41 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
-from itaudit.simplify.proposal import Proposal
+from itaudit.simplify.proposal import Proposal, extracted, instance_to_json
+from itaudit.simplify.settings import ENGINES, EngineName, Settings, read_settings, with_changes
 from itaudit.tui.proposing import Proposer, proposer_command
-
-EXTRACTIVE = "extractive"
-NAMES = (EXTRACTIVE, "local", "endpoint")
 
 
 class Engines:
-    """Makes proposals by the chosen engine; each model's process starts on first use and stays until `end`."""
+    """Makes proposals by the chosen engine; each model's process starts on first use and stays until `end`.
 
-    def __init__(self, name: str = EXTRACTIVE, command: Callable[[str], Sequence[str]] = proposer_command) -> None:
-        self.names = NAMES
-        self.name = name
+    Raises UserError where the user's settings can't be used.
+    """
+
+    names = ENGINES
+
+    def __init__(self, command: Callable[[str], Sequence[str]] = proposer_command) -> None:
+        self._read = read_settings()
+        self.name: EngineName = self._read.engine
         self._command = command
         self._children: dict[str, Proposer] = {}
 
     @property
+    def settings(self) -> Settings:
+        """The user's settings with the engine that is chosen here."""
+        return with_changes(self._read, {"engine": self.name}, "config.toml")
+
+    def label(self, name: EngineName) -> str:
+        """An engine with its model, as proposals name it."""
+        return with_changes(self._read, {"engine": name}, "config.toml").engine_label
+
+    @property
     def samples(self) -> bool:
         """Whether another try may bring another proposal."""
-        return self.name != EXTRACTIVE
+        return self.name != "extractive"
 
     @property
     def doing(self) -> str:
@@ -35,7 +46,7 @@ class Engines:
             return f"{self.name}: loading the model" if self.name == "local" else f"{self.name}: starting"
         return f"{self.name}: simplifying"
 
-    def choose(self, name: str) -> None:
+    def choose(self, name: EngineName) -> None:
         """Takes another engine for what is asked next."""
         self.name = name
 
@@ -44,17 +55,18 @@ class Engines:
 
         Another seed samples another answer. Raises UserError where the engine can't be used.
         """
-        if self.name == EXTRACTIVE:
-            return await asyncio.to_thread(_extracted, instance)
+        if self.name == "extractive":
+            # The first check loads a pronouncing dictionary, for which the screen should not wait.
+            return await asyncio.to_thread(extracted, instance, threshold=self._read.kept)
+        self.settings.require_engine("config.toml")
         child = self._children.get(self.name)
         if child is None:
             child = self._children[self.name] = Proposer(self._command(self.name))
-        answer = await child.ask({"instance": asdict(instance), "seed": seed})
+        answer = await child.ask({"instance": instance_to_json(instance), "seed": seed})
         try:
-            return Proposal.from_json(answer["proposal"])
+            return Proposal.from_json(answer)
         except (KeyError, TypeError):
-            problem = answer.get("problem")
-            raise UserError(str(problem or f"{self.name}: the answer was no proposal")) from None
+            raise UserError(str(answer.get("problem") or f"{self.name}: the answer was no proposal")) from None
 
     async def cancel(self) -> None:
         """Gives up what is being made; a model that was being used has to be loaded again."""
@@ -66,12 +78,3 @@ class Engines:
         """Ends every process."""
         for child in self._children.values():
             await child.end()
-
-
-def _extracted(instance: Instance) -> Proposal:
-    from itaudit.simplify.checks import check
-    from itaudit.simplify.extractive import simplified
-
-    after = simplified(instance)
-    checks = check(instance, after)
-    return Proposal(instance.id, instance.index, instance.response or "", after, EXTRACTIVE, checks)

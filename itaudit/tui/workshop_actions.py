@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events, on
 from textual.binding import Binding, BindingType
 
 from itaudit.data.edited import EditedDataset
@@ -17,6 +18,7 @@ from itaudit.tui.widgets.prompt_line import PromptLine
 
 if TYPE_CHECKING:
     from itaudit.tui.engines import Engines
+    from itaudit.tui.screens.review import Reviewed
 
 REFRESH_SECONDS = 1.0
 """How often the edits of other workbenches are looked for: one look at the size of a file."""
@@ -42,7 +44,7 @@ class Workshop(DatasetView):
     ]
 
     def on_mount(self) -> None:
-        self._edits_size: int | None = None
+        self._edits_seen: tuple[int, int, int] | None = None
         self._engines: Engines | None = None
         self._asked: EditorText | None = None
         self.set_interval(REFRESH_SECONDS, self._look_for_others)
@@ -52,12 +54,13 @@ class Workshop(DatasetView):
         if self.edited is None:
             return
         try:
-            size = self.edited.overlay.path.stat().st_size
+            status = self.edited.overlay.path.stat()
         except OSError:
             return
-        if size == self._edits_size:
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+        if seen == self._edits_seen:
             return
-        self._edits_size = size
+        self._edits_seen = seen
         with self.said():
             positions = self.edited.refresh()
             if positions:
@@ -93,7 +96,8 @@ class Workshop(DatasetView):
             self.changed({position})
             self.tell(words or "")
 
-        self.app.push_screen(SimplifyScreen(edited, position, self.engines()), back)
+        with self.said():
+            self.app.push_screen(SimplifyScreen(edited, position, self.engines()), back)
 
     def engines(self) -> "Engines":
         """The engines of the user's settings; their processes last as long as this screen."""
@@ -103,7 +107,8 @@ class Workshop(DatasetView):
             self._engines = Engines()
         return self._engines
 
-    async def on_unmount(self) -> None:
+    @on(events.Unmount)
+    async def _end_engines(self) -> None:
         if self._engines is not None:
             await self._engines.end()
 
@@ -189,6 +194,50 @@ class Workshop(DatasetView):
             if edited.edit(position, changes, by="hand") is not None:
                 self.changed({position})
                 self.tell(f"{'Tags' if message.question == _TAGS else 'Note'} kept; u undoes.")
+
+    def action_batch(self) -> None:
+        """Starts a batch of what is shown; where there are some already, lists them too."""
+        self._batches(asks=True)
+
+    def action_review(self) -> None:
+        """Reviews the only batch, or lets one of several be chosen."""
+        if self.edited is None:
+            return
+        from itaudit.simplify.batch import batches
+        from itaudit.tui.screens.review import ReviewScreen
+
+        found = batches(self.edited)
+        if not found:
+            self.tell("There are no proposals to review; b simplifies what is shown.")
+        elif len(found) == 1:
+            self.app.push_screen(ReviewScreen(self.edited, found[0]), self._reviewed)
+        else:
+            self._batches()
+
+    def _batches(self, asks: bool = False) -> None:
+        if self.edited is None:
+            return
+        from itaudit.tui.screens.batches import BatchesScreen
+
+        with self.said():
+            screen = BatchesScreen(self.edited, self.view.tolist(), self.selection_text, self.engines(), asks=asks)
+            self.app.push_screen(screen, self._reviewed)
+
+    def _reviewed(self, reviewed: "Reviewed | None") -> None:
+        if reviewed is not None:
+            self.changed(reviewed.changed)
+            self.tell(reviewed.words)
+
+    def action_export(self) -> None:
+        if self.edited is None:
+            return
+        if not self.complete:
+            self.tell("The dataset is still being read; export it when all rows are there.")
+            return
+        from itaudit.tui.screens.export import ExportScreen
+
+        screen = ExportScreen(self.edited, self.view.tolist(), self.selection_text)
+        self.app.push_screen(screen, lambda words: self.tell(words or ""))
 
     def action_log(self) -> None:
         if self.edited is None:

@@ -57,17 +57,17 @@ async def ready(pilot: Pilot[Any]) -> DatasetScreen:
 
 
 async def pressed(pilot: Pilot[Any], *keys: str) -> str:
-    """Presses keys one after the other; what the screen shows then."""
+    """Presses keys one after the other; what the screen shows then, wherever its lines break."""
     for key in keys:
         await pilot.press(key)
         await pilot.pause()
-    return screen_text(pilot.app)
+    return " ".join(screen_text(pilot.app).split())
 
 
 async def shown(pilot: Pilot[Any], text: str) -> str:
     """Waits until a text stands on the screen, wherever its lines break."""
-    await until(pilot, lambda: " ".join(text.split()) in " ".join(screen_text(pilot.app).split()))
-    return screen_text(pilot.app)
+    await until(pilot, lambda: text in " ".join(screen_text(pilot.app).split()))
+    return " ".join(screen_text(pilot.app).split())
 
 
 def entries(path: Path) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """Formats whose records hold several instances: Super-NaturalInstructions tasks, and Self-Instruct."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
-from itaudit.data.dataset import Dataset, StoredRow
+from itaudit.data.dataset import Dataset, StoredRow, task_definition
 from itaudit.data.formats.base import (
+    ID_COLUMNS,
     Format,
     Parsed,
     Record,
@@ -112,6 +114,7 @@ def _task_item(stored: StoredRow, extra: Mapping[str, Any]) -> Record:
 
 def _emit_tasks(dataset: Dataset) -> Iterator[Record]:
     tasks: dict[Any, Record] = {}
+    instructions: dict[Any, dict[str, int]] = {}
     for stored in dataset.rows():
         own = dataset.tasks.get(stored.record)
         key = stored.instance.instruction if own is None else stored.record
@@ -121,7 +124,26 @@ def _emit_tasks(dataset: Dataset) -> Iterator[Record]:
         # An instance of a task shows its task's name and categories, which are not its own to write.
         extra = stored.instance.extra if own is None else stored.extra
         tasks[key]["Instances"].append(_task_item(stored, extra))
-    yield from tasks.values()
+        instructions.setdefault(key, {}).setdefault(stored.instance.instruction, stored.instance.index)
+    for key, task in tasks.items():
+        own = dataset.tasks.get(key)
+        if own is not None:
+            _define(task, own, instructions[key])
+        yield task
+
+
+def _define(task: Record, own: Mapping[str, Any], instructions: Mapping[str, int]) -> None:
+    """Gives a task the instruction that its instances have now. Raises RowError where they do not share one."""
+    before = task_definition(own)
+    if instructions.keys() == {before}:
+        return
+    if len(instructions) > 1:
+        row = next(row for instruction, row in instructions.items() if instruction != before)
+        raise RowError(
+            f"row {row}: has another instruction than its task {own['name']!r}, which holds one definition for all;"
+            " edit all its instances alike, or export as alpaca"
+        )
+    task["Definition"] = list(instructions)
 
 
 def _parse_self_instruct(record: Record, turn: int) -> Parsed:
@@ -155,24 +177,45 @@ def _parse_self_instruct(record: Record, turn: int) -> Parsed:
 
 def _emit_self_instruct(dataset: Dataset) -> Iterator[Record]:
     same_format = dataset.format == "self-instruct"
-    record: Record | None = None
-    last = -1
-    for stored in dataset.rows():
+    groups: Iterator[list[StoredRow]]
+    if same_format:
+        groups = (list(rows) for _, rows in groupby(dataset.rows(), key=lambda stored: stored.record))
+    else:
+        groups = ([stored] for stored in dataset.rows())
+    for group in groups:
+        if not same_format or _is_one_record(group):
+            yield _self_instruct_record(group, group[0].instance.extra, same_format)
+            continue
+        for stored in group:
+            extra = dict(stored.instance.extra)
+            extra |= {column: stored.instance.id for column in _id_column(extra)}
+            yield _self_instruct_record([stored], extra, same_format)
+
+
+def _is_one_record(group: list[StoredRow]) -> bool:
+    """Whether instances still share an instruction, and would be read back with the ids that they have."""
+    column = _id_column(group[0].instance.extra)
+    id = str(group[0].instance.extra[column[0]]) if column else ""
+    ids = [id] if len(group) == 1 else [f"{id}.{number}" for number in range(len(group))]
+    same_ids = not column or ids == [stored.instance.id for stored in group]
+    return same_ids and len({stored.instance.instruction for stored in group}) == 1
+
+
+def _id_column(extra: Mapping[str, Any]) -> list[str]:
+    """The column that holds the id of a record, if any."""
+    return [column for column in ID_COLUMNS if type(extra.get(column)) in (str, int)][:1]
+
+
+def _self_instruct_record(group: list[StoredRow], extra: Mapping[str, Any], same_format: bool) -> Record:
+    items = []
+    for stored in group:
         instance = stored.instance
         item: Record = {"input": instance.input, "output": instance.response}
         if instance.references and instance.references != (instance.response,):
             item["references"] = list(instance.references)
-        item = join(item, stored.shape.get("item", {}) if same_format else {}, instance.index)
-        if record is not None and same_format and stored.record == last:
-            record["instances"].append(item)
-            continue
-        if record is not None:
-            yield record
-        last = stored.record
-        fields = {"instruction": instance.instruction, "instances": [item]}
-        record = join(fields, instance.extra, instance.index)
-    if record is not None:
-        yield record
+        items.append(join(item, stored.shape.get("item", {}) if same_format else {}, instance.index))
+    first = group[0].instance
+    return join({"instruction": first.instruction, "instances": items}, extra, first.index)
 
 
 SUPERNI = Format(

@@ -319,17 +319,16 @@ class EditorScreen(Screen[bool]):
         if not changes:
             self._close(False)
             return
-        try:
-            self.edited.refresh()
-        except UserError as error:
-            self._tell(str(error), "$error")
-            return
+        if not self._ask_about_theirs(changes):
+            self._write(changes)
+
+    def _ask_about_theirs(self, changes: dict[str, Any]) -> bool:
+        """Asks where another workbench changed the same fields since they were opened; False where none did."""
         theirs = self.edited.row(self.at)
         values = values_of(theirs.instance)
         meeting = [name for name in changes if values[name] != self.opened[name]]
         if not meeting:
-            self._write(changes)
-            return
+            return False
         who = theirs.edits[-1].user if theirs.edits else ""
         question = (
             f"Meanwhile {visible_line(who) or 'another workbench'} changed the {names_of(meeting)} too. "
@@ -337,6 +336,7 @@ class EditorScreen(Screen[bool]):
         )
         choices = [("o", "save yours over it"), ("l", "look at theirs")]
         self.app.push_screen(ChoiceScreen(question, choices), lambda key: self._met(key, changes))
+        return True
 
     def _met(self, key: str | None, changes: dict[str, Any]) -> None:
         if key == "o":
@@ -346,10 +346,16 @@ class EditorScreen(Screen[bool]):
             self.query_one(ReadingPane).show(instance_text(self.edited[self.at]).content)
             self._tell("Theirs stands at the left; F2 asks again.")
 
-    def _write(self, changes: dict[str, Any]) -> None:
+    def _write(self, changes: dict[str, Any], again: bool = True) -> None:
+        before = self.edited.row(self.at).edits
         try:
             self._save(changes)
         except UserError as error:
+            # Writing is what brings another workbench's edits in.
+            if again and self.edited.row(self.at).edits != before:
+                if not self._ask_about_theirs(changes):
+                    self._write(changes, again=False)
+                return
             self._tell(f"Not saved, your text is still here: {error}", "$error")
         else:
             self._close(True)

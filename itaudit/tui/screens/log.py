@@ -26,6 +26,7 @@ from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.units import age_text
 
 _NAME = "log.name"
+_BACK = {"undo": ("↶ ", "$warning"), "redo": ("↷ ", "$success"), "drop": ("✗ ", "$warning")}
 
 
 @dataclass
@@ -139,7 +140,7 @@ class LogScreen(Screen[Seen]):
             return Content.assemble(("◆ ", "bold $accent"), f"version {visible_line(here.name)}")
         if isinstance(here, Reversal):
             edit = self._edits.get(here.edit)
-            mark, style = ("↶ ", "$warning") if here.op == "undo" else ("↷ ", "$success")
+            mark, style = _BACK[here.op]
             return Content.assemble((mark, f"bold {style}"), f"{here.op} ", self._of(edit) if edit else "")
         mark = "● " if self._standing(here) else "○ "
         return Content.assemble((mark, "bold $primary"), self._of(here))

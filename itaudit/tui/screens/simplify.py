@@ -123,7 +123,10 @@ class SimplifyScreen(Screen[str]):
 
     def _paint_title(self) -> None:
         row = self.edited.row(self.at)
-        names = [f"[{name}]" if name == self.engines.name else name for name in self.engines.names]
+        names = [
+            f"[{visible_line(self.engines.label(name))}]" if name == self.engines.name else name
+            for name in self.engines.names
+        ]
         title = Content.assemble(
             ("simplify", "bold $primary"),
             f"  row {row.source.index}  ",
