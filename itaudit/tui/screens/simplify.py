@@ -118,8 +118,9 @@ class SimplifyScreen(Screen[str]):
 
     def _others(self) -> str:
         """What else can be done where an engine has nothing to propose."""
-        keys = [str(number) for number in range(1, len(self.engines.names) + 1)]
-        return f"s tries again, {'/'.join(keys)} takes another engine, e edits by hand, escape goes back."
+        keys = "/".join(str(n) for n, name in enumerate(self.engines.names, 1) if name != self.engines.name)
+        again = "s tries again, " if self.engines.samples else ""
+        return f"{again}{keys} takes another engine, e edits by hand, escape goes back."
 
     def _paint_title(self) -> None:
         row = self.edited.row(self.at)
