@@ -120,7 +120,7 @@ def diff(before: str, after: str, format: str, as_json: bool) -> None:
     for change in difference.changed:
         _print(_line(f"~ {change.key}"))
         for name, (old, new) in change.fields.items():
-            _print(_changed_field(name, old, new))
+            print_changed_field(name, old, new)
 
 
 def _summary(dataset: "Dataset") -> "Text":
@@ -141,6 +141,11 @@ def _summary(dataset: "Dataset") -> "Text":
     for line in lines[1:]:
         text.append("\n").append_text(_line(line))
     return text
+
+
+def print_changed_field(name: str, old: Any, new: Any) -> None:
+    """Prints how a field changed."""
+    _print(_changed_field(name, old, new))
 
 
 def _changed_field(name: str, old: Any, new: Any) -> "Text":

@@ -57,18 +57,18 @@ def ifd_command(
     The columns are `ifd`, and the mean losses in nats a token that it is the ratio of, `ifd_loss_with` and
     `ifd_loss_without` (Li et al. 2023). A job that was stopped goes on where it was when it is called again.
     """
-    from itaudit.data import export
     from itaudit.data.columns import with_columns
-    from itaudit.data.load import load
+    from itaudit.data.versions import load_version
+    from itaudit.data.write import check_place, write
     from itaudit.recipe import Base, Context
 
     base = Base.model_validate({"model": model, "revision": revision, "dtype": dtype})
     context = Context(template=template, system=system)
-    dataset = load(file, format=format, split=split, turn=turn)
+    dataset = load_version(file, format=format, split=split, turn=turn, default="edited")
     if limit is not None:
         dataset = dataset[:limit]
     # Hours of work may come before the file is written.
-    export._check_place(dataset, out, force)
+    check_place(dataset.path, {"": dataset}, out, overwrite=force)
     if not any(instance.response for instance in dataset):
         raise UserError(f"{file}: holds no response to measure; expected a dataset of instances")
     from itaudit.engine.ifd import difficulties, load_for_ifd
@@ -76,7 +76,7 @@ def ifd_command(
     loaded = load_for_ifd(base, device)
     with _progress() as progress:
         found = difficulties(loaded, dataset, context, max_length=max_length, progress=progress)
-    export.write(with_columns(dataset, _columns(found)), out, format=dataset.format, overwrite=force)
+    write(with_columns(dataset, _columns(found)), out, format=dataset.format, overwrite=force)
     _tell(_document(dataset, out, loaded.files.name, found), as_json=as_json)
 
 

@@ -8,6 +8,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from itaudit.errors import UserError
+from itaudit.recipe_paths import resolve_dataset, resolve_path
 from itaudit.steps import Definition, Ifd, parse_step, parse_steps
 
 LABEL = r"^[a-z0-9][a-z0-9_-]{0,31}$"
@@ -324,43 +325,6 @@ def _set(table: dict[str, Any], override: str) -> None:
             raise UserError(f"--set {override}: {part} is a value, not a table", code=2)
         target = inner
     target[keys[-1]] = value
-
-
-def _looks_local(name: str) -> bool:
-    """Whether a name means a path: hub names are `name` or `owner/name`, and nothing else."""
-    return name.startswith((".", "/", "~")) or name.count("/") > 1 or bool(Path(name).suffix in _FILE_SUFFIXES)
-
-
-_FILE_SUFFIXES = {
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".csv",
-    ".parquet",
-    ".arrow",
-    ".gguf",
-    ".jinja",
-    ".txt",
-    ".tsv",
-}
-
-
-def resolve_path(name: str, directory: Path, where: str) -> str:
-    """An absolute path where `name` means a local one, seen from `directory`; a hub name stays as it is."""
-    path = directory / Path(name).expanduser()
-    if path.exists():
-        return str(path.resolve())
-    if _looks_local(name):
-        raise UserError(f"{where}: {path} does not exist", code=2)
-    return name
-
-
-def resolve_dataset(name: str, directory: Path, where: str) -> str:
-    """`resolve_path` for a dataset, whose path may end in a version of it, such as `@edited`."""
-    file, at, version = name.rpartition("@")
-    if not at or (directory / Path(name).expanduser()).exists():
-        return resolve_path(name, directory, where)
-    return f"{resolve_path(file, directory, where)}@{version}"
 
 
 def _with_files(recipe: Recipe, path: Path) -> Recipe:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from itaudit.errors import UserError
 
@@ -99,6 +99,12 @@ class Definition(Step):
     variant: Literal["original", "simplified", "empty"]
     file: str = ""
 
+    @model_validator(mode="after")
+    def _file_has_a_use(self) -> "Definition":
+        if self.file and self.variant != "simplified":
+            raise ValueError(f"file brings simplified definitions, and variant={self.variant} has no use for it")
+        return self
+
 
 class Examples(Step):
     """Positive examples in the prompt of every Super-NaturalInstructions task (Kung & Peng 2023).
@@ -178,6 +184,8 @@ def _problem(problem: Any, kind: type[AnyStep]) -> str:
         return f"no key {key!r}; {_keys(kind)}"
     if problem["type"] == "missing":
         return f"{key} is required, and missing; {_keys(kind)}"
+    if problem["type"] == "value_error":
+        return str(problem["msg"]).removeprefix("Value error, ")
     return f"{key}: {problem['msg']}, not {problem['input']!r}"
 
 

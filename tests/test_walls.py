@@ -23,6 +23,8 @@ def imported_by(code: str) -> set[str]:
         "itaudit.follow",
         "itaudit.summary",
         "itaudit.data.load",
+        "itaudit.transforms",
+        "itaudit.cli_ifd",
         "itaudit.runs.run",
         "itaudit.runs.jobs",
         "itaudit.analysis.words",
@@ -39,7 +41,8 @@ def test_only_the_engine_imports_the_model_libraries(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["itaudit.data.load", "itaudit.runs.run", "itaudit.trace.trace", "itaudit.analysis.words"]
+    "module",
+    ["itaudit.data.load", "itaudit.runs.run", "itaudit.trace.trace", "itaudit.analysis.words", "itaudit.transforms"],
 )
 def test_the_headless_parts_know_no_screens(module: str) -> None:
     assert "textual" not in imported_by(f"import {module}")

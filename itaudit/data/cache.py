@@ -4,19 +4,12 @@ Nothing heavy is imported until rows are there, so that the reading process star
 """
 
 import contextlib
-import os
-import select
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from itaudit.data.cache_files import Whole, find_whole, key_of, part_names
+from itaudit.data.child import Child
 from itaudit.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,8 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from itaudit.data.dataset import Dataset
-
-_PIPE = 1 << 16
 
 
 class Cached:
@@ -49,9 +40,7 @@ class Cached:
         """How much of the source was read, 0 to 1, where that is known."""
         self._options = options
         self._whole: Whole | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: BinaryIO | None = None
-        self._unread = b""
+        self._loader: Child | None = None
         self._parts: list[Dataset] = []
         self._measured: list[pa.Table] = []
         self._reader: threading.Thread | None = None
@@ -64,11 +53,9 @@ class Cached:
         What is wrong with the source shows in `problem` after a `poll`.
         """
         cached = cls(str(source), {"format": format, "split": split, "turn": turn})
-        try:
+        # If it can't be looked at, the loader says why.
+        with contextlib.suppress(OSError):
             cached._whole = find_whole(key_of(cached.source, **cached._options))
-        except OSError:
-            # The loader says what is wrong with it.
-            pass
         if cached._whole is None:
             cached._start()
         return cached
@@ -93,13 +80,12 @@ class Cached:
             return self._map_whole(self._whole)
         if self._reader is not None:
             return self._take_read()
-        messages, ended = self._messages()
-        return self._take(messages, ended)
+        return self._take(self._loader) if self._loader is not None else False
 
     def wait(self, seconds: float | None = None) -> bool:
         """As `poll`, but waits for something to come, `seconds` at most."""
-        if self._process is not None and self._process.stdout is not None:
-            select.select([self._process.stdout], [], [], seconds)
+        if self._loader is not None:
+            self._loader.wait(seconds)
         elif self._reader is not None:
             self._reader.join(seconds)
         return self.poll()
@@ -117,40 +103,25 @@ class Cached:
 
     def close(self) -> None:
         """Ends the loader if it still works; what was mapped stays."""
-        if self._process is not None:
-            self._process.terminate()
-            self._forget_process()
+        if self._loader is not None:
+            self._loader.close()
+            self._loader = None
 
     def _start(self) -> None:
         arguments = [self.source, "--format", self._options["format"], "--turn", str(self._options["turn"])]
         if self._options["split"] is not None:
             arguments += ["--split", self._options["split"]]
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "itaudit.data.loader", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
+        self._loader = Child("itaudit.data.loader", arguments)
 
-    def _messages(self) -> tuple[list[dict[str, Any]], bool]:
-        """What the loader said since, and whether it has ended."""
-        assert self._process is not None and self._process.stdout is not None
-        ended = False
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                data = os.read(self._process.stdout.fileno(), _PIPE)
-                if not data:
-                    ended = True
-                    break
-                self._unread += data
-        *lines, self._unread = self._unread.split(b"\n")
-        return [orjson.loads(line) for line in lines], ended
-
-    def _take(self, messages: list[dict[str, Any]], ended: bool) -> bool:
+    def _take(self, loader: Child) -> bool:
+        messages = loader.messages()
         sha256 = ""
+        unwritable = [message["unwritable"] for message in messages if "unwritable" in message]
+        if unwritable:
+            # The loader took what it had written away with it, lest the disk stays full.
+            self.warning = f"{unwritable[0]}; the dataset is read without it"
+            self._read_here()
+            return True
         for message in messages:
             if "part" in message:
                 if not self._map_part(Path(message["folder"]), message["part"]):
@@ -159,21 +130,19 @@ class Cached:
                 self.share = done[0] / done[1] if done and done[1] else None
             elif "whole" in message:
                 sha256 = message["sha256"]
-            elif "unwritable" in message:
-                self.warning = f"{message['unwritable']}; the dataset is read without it"
-                self._read_here()
-                return True
             else:
                 self.problem = message["problem"]
         if sha256:
             self._finish(sha256)
         elif messages:
             self._join("")
-        if ended and not self.complete and not self.problem:
-            self.problem = f"{self.source}: {self._last_words()}; open it again, or see `itaudit data check`"
-        if ended:
-            self._forget_process()
-        return bool(messages) or ended
+        if not loader.ended:
+            return bool(messages)
+        if not self.complete and not self.problem:
+            how = loader.last_words()
+            self.problem = f"{self.source}: the reading process {how}; open it again, or try `itaudit data check`"
+        self.close()
+        return True
 
     def _map_part(self, folder: Path, number: int) -> bool:
         """Maps a part from the folder it was written to, or where that was moved to; false if it is gone."""
@@ -223,27 +192,9 @@ class Cached:
         self._join(sha256)
         self.complete, self.share = True, 1.0
 
-    def _last_words(self) -> str:
-        assert self._process is not None and self._errors is not None
-        code = self._process.wait()
-        self._errors.seek(0)
-        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        told = f" ({lines[-1][:200]})" if lines else ""
-        return f"the reading process died{told}" if code >= 0 else f"the reading process was killed by signal {-code}"
-
-    def _forget_process(self) -> None:
-        if self._process is not None:
-            self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
-            self._process = None
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
-
     def _read_here(self) -> None:
         """Reads the source in this process, where no other can leave it anything."""
-        self._forget_process()
+        self.close()
 
         def read() -> None:
             from itaudit.data.load import load

@@ -136,11 +136,9 @@ class Partial:
                 raise
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def close(self) -> None:
-        """Lets go of it; what was not published is removed."""
-        self._lock.close()
-        if self.folder.exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+    def remove(self) -> None:
+        """Gives the space back."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _lock(descriptor: int) -> bool:

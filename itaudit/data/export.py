@@ -77,6 +77,8 @@ def export(edited: EditedDataset, out: Path | None, options: ExportOptions | Non
     """
     options = options or ExportOptions()
     source = edited.source
+    if not source.sha256:
+        raise UserError("the dataset is still being read; export it once all rows are there")
     target = known.named(options.format or source.format)
     if out is None and not options.push:
         raise UserError("nowhere to write; name a file or folder with --out, or a hub name with --push", code=2)

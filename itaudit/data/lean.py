@@ -7,7 +7,7 @@ from typing import Any
 
 class _Hidden:
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(name: str, *_: Any) -> ModuleSpec | None:
         if name == "pandas":
             raise ModuleNotFoundError(name, name=name)
         return None

@@ -5,7 +5,7 @@ On standard output it says, one JSON object a line:
 
     {"part": 0, "folder": …, "rows": …, "done": [bytes read, of bytes] or null}   a part can be mapped
     {"whole": …folder, "parts": …, "sha256": …}                                   all is there
-    {"problem": "one line"}                                                       the source can't be read, or not further
+    {"problem": "one line"}                                                       the source can't be read on
     {"unwritable": "one line"}                                                    the cache can't be written
 """
 
@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from itaudit.data.cache_files import Key, Partial, clean, copies_folder, key_of, part_names
+from itaudit.data.child import say
 from itaudit.errors import UserError
 
 FIRST = 256
@@ -43,10 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         key = key_of(options.source, format=options.format, split=options.split, turn=options.turn)
         _load(key, options.source, {"format": options.format, "split": options.split, "turn": options.turn})
     except UserError as error:
-        _say({"problem": str(error)})
+        say({"problem": str(error)})
         return 1
     except _Unwritable as error:
-        _say({"unwritable": str(error)})
+        say({"unwritable": str(error)})
         return 1
     return 0
 
@@ -64,19 +63,23 @@ def _load(key: Key, source: str, reading_options: dict[str, Any]) -> None:
 
     reading = Reading(source, **reading_options)
     partial = _written(lambda: Partial(key))
+    rows = number = 0
     try:
-        rows = number = 0
         for number, part in enumerate(reading.parts(_sizes())):
             _written(lambda part=part, number=number: _write(partial.folder, number, part, measured(part)))
             rows += len(part)
-            _say({"part": number, "folder": str(partial.folder), "rows": rows, "done": reading.done()})
+            say({"part": number, "folder": str(partial.folder), "rows": rows, "done": reading.done()})
+            if number == 0:
+                clean(key.name)
         sha256 = reading.sha256()
         if key_of(source, **reading_options) != key:
             raise UserError(f"{source}: changed while it was read; open it again to see it as it is now")
         _written(lambda: partial.publish(number + 1, sha256))
-        _say({"whole": str(copies_folder() / key.name), "parts": number + 1, "sha256": sha256})
-    finally:
-        partial.close()
+    except _Unwritable:
+        partial.remove()
+        raise
+    # After any other failure the parts stay: they are shown. The next loader clears them away.
+    say({"whole": str(copies_folder() / key.name), "parts": number + 1, "sha256": sha256})
     clean(key.name)
 
 
@@ -103,11 +106,6 @@ def _written(write: Any) -> Any:
     except OSError as error:
         place = copies_folder()
         raise _Unwritable(f"{place}: can't keep the parsed dataset ({error.strerror or error})") from error
-
-
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
-    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

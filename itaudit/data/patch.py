@@ -1,6 +1,6 @@
 """The edited instances of a dataset as a small table of their own, measured like the others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -61,3 +61,27 @@ def patch_of(edited: EditedDataset, schema: pa.Schema) -> Patch:
         patch = _PATCHES[edited] = Patch(edited, schema)
     patch.update(edited)
     return patch
+
+
+def edited_slices(edited: EditedDataset, size: int) -> Iterator[Dataset]:
+    """The whole dataset in consecutive slices as its edits leave it, deleted instances included."""
+    rows = {position: row for position, row in edited.edited_positions().items() if row.changed}
+    positions = np.fromiter(rows, np.int64)
+    for start in range(0, len(edited), size):
+        part = sliced(edited.source, start, size)
+        first, last = np.searchsorted(positions, [start, start + size])
+        changed = positions[first:last].tolist()
+        yield with_rows(part, {p - start: replace(rows[p], deleted=False) for p in changed}) if changed else part
+
+
+def sliced(dataset: Dataset, start: int, size: int) -> Dataset:
+    """Consecutive instances; nothing is copied."""
+    return Dataset(
+        dataset.table.slice(start, size),
+        path=dataset.path,
+        format=dataset.format,
+        sha256=dataset.sha256,
+        rejected=dataset.rejected,
+        explicit_ids=dataset.explicit_ids,
+        tasks=dataset.tasks,
+    )

@@ -72,17 +72,18 @@ def sorted_positions(edited: EditedDataset, measures: pa.Table, positions: Posit
     """
     name, descending = _sort_column(measures, sort)
     if name == "row":
-        keys = -positions if descending else positions
-        return positions[np.argsort(keys, kind="stable")]
+        ascending: Positions = np.sort(positions)
+        return ascending[::-1] if descending else ascending
     if name == "id":
         values = edited.source.table.column("id").take(pa.array(positions))
     else:
-        values = _patched_values(edited, measures, name, positions)
+        values = values_at(edited, measures, name, positions)
     ranks, absent = _ranks(values)
     present = np.flatnonzero(~absent)
     keys = -ranks[present] if descending else ranks[present]
     order = np.concatenate([present[np.argsort(keys, kind="stable")], np.flatnonzero(absent)])
-    return positions[order]
+    ordered: Positions = positions[order]
+    return ordered
 
 
 def facets(measures: pa.Table, positions: Positions | None, column: str) -> list[tuple[Any, int]]:
@@ -207,8 +208,8 @@ def _sort_column(measures: pa.Table, sort: str) -> tuple[str, bool]:
     return name, descending
 
 
-def _patched_values(edited: EditedDataset, measures: pa.Table, name: str, positions: Positions) -> pa.ChunkedArray:
-    """A column's values at positions, of edited instances as they are now."""
+def values_at(edited: EditedDataset, measures: pa.Table, name: str, positions: Positions) -> pa.ChunkedArray:
+    """The values of a measure or column at positions, of edited instances as they are now."""
     patch = patch_of(edited, measures.schema)
     column = measures.column(name)
     if not len(patch.positions):

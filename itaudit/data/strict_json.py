@@ -165,7 +165,8 @@ def _element(window: _Window, scanner: _Scanner, start: int) -> tuple[Any, int, 
     while True:
         try:
             end = _FIND_END(window.text, start)[1]
-            if end < len(window.text) or window.at_end:
+            # A number that is cut off ends before what is left of it: a point, or an e and its sign.
+            if end + 2 < len(window.text) or window.at_end:
                 break
         except json.JSONDecodeError as error:
             if window.at_end:

@@ -52,21 +52,18 @@ def _within_ranges(term: Term, column: pa.ChunkedArray, *signs: str) -> Flags:
         if high:
             holds &= flags(pc.less_equal(column, _number(term, high)))
         if not low and not high:
-            raise _misfit(term, f"{value!r} is no number and no range like 10{signs[0]}20")
+            raise _misfit(term, f"{value!r} is no number and no range like 10{signs[-1]}20")
         found |= holds
     return found
 
 
 def _ends(value: str, signs: tuple[str, ...]) -> tuple[str, str]:
-    """The ends of a range, one of which may be open; twice the same for a number."""
+    """The ends of a range, of which one may be open; twice the same for a number."""
     for sign in signs:
         # The first character may be a minus.
-        low, between, high = value[:1], *value[1:].partition(sign)[1:]
-        low += value[1:].partition(sign)[0]
-        if between:
-            return low, high
-        if value.startswith(sign) and sign != "-":
-            return "", value.removeprefix(sign)
+        place = value.find(sign, 1 if sign == "-" else 0)
+        if place >= 0:
+            return value[:place], value[place + len(sign) :]
     return value, value
 
 

@@ -23,11 +23,11 @@ import filelock
 import psutil
 
 from itaudit.data.instance import Instance
-from itaudit.engine.endpoint import EndpointError
 from itaudit.errors import UserError
 from itaudit.runs.status import Status, read_status
 from itaudit.simplify.batch_files import ProposalFile, Task, append_proposals, read_instances, read_task
 from itaudit.simplify.proposal import Proposal, extracted, failed
+from itaudit.simplify.readability import load_dictionary
 
 HEARTBEAT_SECONDS = 0.5
 """How often the status is renewed; a batch of short work shows its progress by it."""
@@ -182,6 +182,7 @@ async def simplify_by_server(job: Job) -> None:
 
     What the server could not answer stays undone, for a resume; it stops the job where nothing gets through.
     """
+    from itaudit.engine.endpoint import EndpointError
     from itaudit.engine.endpoint_proposals import EndpointProposals
 
     engine = EndpointProposals(job.task.settings, job.task.prompt)
@@ -189,27 +190,31 @@ async def simplify_by_server(job: Job) -> None:
     patience = max(5, 2 * limit)
     remaining = job.remaining()
     failures, undone, last = 0, 0, ""
+    # Later it would keep answers waiting that came in time.
+    load_dictionary()
+
+    async def work() -> None:
+        nonlocal failures, undone, last
+        for instance in remaining:
+            try:
+                job.add([await engine.propose(instance)])
+                failures = 0
+            except EndpointError as error:
+                failures, last = failures + 1, str(error)
+                if error.kind == "answer":
+                    job.add([failed(instance, engine.label, last)])
+                else:
+                    undone += 1
+                if error.kind == "fatal" or failures >= patience:
+                    raise
+
     async with engine.endpoint as endpoint:
-        await endpoint.find_model()
-        job.begin()
-
-        async def work() -> None:
-            nonlocal failures, undone, last
-            for instance in remaining:
-                try:
-                    job.add([await engine.propose(instance)])
-                    failures = 0
-                except EndpointError as error:
-                    failures, last = failures + 1, str(error)
-                    if error.kind == "answer":
-                        job.add([failed(instance, engine.label, last)])
-                    else:
-                        undone += 1
-                    if error.kind == "fatal" or failures >= patience:
-                        raise
-
-        workers = [asyncio.create_task(work()) for _ in range(limit)]
-        await _while_wanted(job, workers)
+        try:
+            await endpoint.find_model()
+            job.begin()
+            await _while_wanted(job, [asyncio.create_task(work()) for _ in range(limit)])
+        except EndpointError as error:
+            raise UserError(str(error)) from None
     if undone:
         raise UserError(f"{undone} of {job.task.total} have no answer, and a resume asks for them again: {last}")
 
@@ -242,7 +247,7 @@ def work_on(job: Job) -> int:
         except Cancelled:
             job.state = "cancelled"
             return 3
-        except (UserError, EndpointError) as error:
+        except UserError as error:
             job.state, job.error = "failed", str(error)
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -19,6 +19,8 @@ from itaudit.simplify.settings import EndpointSettings
 _NO_KEY = "none"
 _LONGEST_ANSWER = 20_000_000
 _SHOWN = 120
+_SLACK = 1.0
+"""Seconds that connecting and this process's own work may add to a try."""
 _PATIENCE = 125.0
 """Seconds that the client waits at most between two tries, because a server asked it to (Retry-After)."""
 
@@ -129,7 +131,7 @@ class Endpoint:
         tries = self.settings.retries + 1
         try:
             # A server that sends a byte now and then never runs into the client's own timeout.
-            async with asyncio.timeout(tries * self.settings.timeout + (tries - 1) * _PATIENCE):
+            async with asyncio.timeout(tries * (self.settings.timeout + _SLACK) + (tries - 1) * _PATIENCE):
                 answer = await request
                 content = answer.content
         except TimeoutError:

@@ -9,7 +9,7 @@ both losses are over the same tokens; the EOS after the response counts in neith
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,17 +17,22 @@ from pathlib import Path
 import orjson
 import torch
 
-from itaudit import atomic, paths
+from itaudit import atomic, paths, transforms
+from itaudit.data.dataset import Dataset
 from itaudit.data.instance import Instance
 from itaudit.engine.context import ContextBuilder, prompt_messages
-from itaudit.engine.device import choose_device, choose_dtype
+from itaudit.engine.device import choose_device, choose_dtype, release_memory
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, max_positions
 from itaudit.engine.score import ScoredSequence, response_logits
 from itaudit.errors import UserError
 from itaudit.recipe import Base, Context
+from itaudit.steps import Ifd
 
 MAX_LENGTH = 1024
 """Tokens of prompt and response together, as in the paper; longer responses are measured over their beginning."""
+
+PART = 4096
+"""Instances whose token ids are in memory at once; batches of like length are made within a part."""
 
 BATCH_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 """Tokens of a forward pass, padding included: their logits over a vocabulary of 150,000 take 5 GB at the most."""
@@ -57,7 +62,7 @@ class LossFile:
             for line in path.read_bytes().splitlines():
                 try:
                     self.losses |= orjson.loads(line)
-                except (orjson.JSONDecodeError, TypeError):
+                except (ValueError, TypeError):
                     # A line that a crash tore; its sequences are measured again.
                     continue
 
@@ -91,6 +96,24 @@ def load_for_ifd(base: Base, device: str) -> LoadedModel:
     return load_model(files, device=place, dtype=dtype, code=base.trust_remote_code)
 
 
+def measured_by(
+    base: Base, device: str, context: Context, progress: Callable[[int, int], None] = lambda *_: None
+) -> transforms.Difficulties:
+    """What the step `ifd` asks for its numbers: the model that it names, else `base`, is loaded when it is asked."""
+
+    def measure(dataset: Dataset, step: Ifd) -> list[float | None]:
+        other = step.model and step.model != base.model
+        chosen = base.model_copy(update={"model": step.model, "revision": "main"}) if other else base
+        loaded = load_for_ifd(chosen, device)
+        found = difficulties(loaded, dataset, context, progress=progress)
+        place = loaded.device
+        del loaded
+        release_memory(place)
+        return [one.ifd if one else None for one in found]
+
+    return measure
+
+
 def difficulties(
     loaded: LoadedModel,
     instances: Sequence[Instance],
@@ -107,18 +130,21 @@ def difficulties(
     builder = ContextBuilder(loaded.tokenizer, loaded.kind, template=context.template, system=context.system)
     length = min(max_length, max_positions(loaded.model) or max_length)
     opening = builder.opening_ids()
-    pairs = [_sequences(instance, builder, opening, length) for instance in instances]
-    dtype = next(loaded.model.parameters()).dtype
-    found = mean_losses(
-        loaded,
-        [sequence for pair in pairs if pair for sequence in pair],
-        loss_file(loaded.files, loaded.device, dtype),
-        progress,
-    )
-    return [
-        None if pair is None else Difficulty(found[_key(pair[0])], found[_key(pair[1])], len(pair[0].ids))
-        for pair in pairs
-    ]
+    kept = loss_file(loaded.files, loaded.device, next(loaded.model.parameters()).dtype)
+    found: list[Difficulty | None] = []
+    done, total = 0, 2 * len(instances)
+    for start in range(0, len(instances), PART):
+        pairs = [_sequences(instance, builder, opening, length) for instance in instances[start : start + PART]]
+        wanted = {_key(sequence): sequence for pair in pairs if pair for sequence in pair}
+        waiting = {key: sequence for key, sequence in wanted.items() if key not in kept.losses}
+        done += 2 * len(pairs) - len(waiting)
+        progress(done, total)
+        for batch in _batches(waiting, BATCH_TOKENS[loaded.device.type]):
+            kept.add(_mean_losses(loaded, batch))
+            done += len(batch)
+            progress(done, total)
+        found += [pair and _difficulty(*pair, kept.losses) for pair in pairs]
+    return found
 
 
 def _sequences(
@@ -135,30 +161,22 @@ def _sequences(
     return (ScoredSequence(context, ids), ScoredSequence(opening, ids)) if ids else None
 
 
-def mean_losses(
-    loaded: LoadedModel, sequences: Sequence[ScoredSequence], kept: LossFile, progress: Callable[[int, int], None]
-) -> dict[str, float]:
-    """The mean negative log-probability, in nats, of each sequence's response tokens, by the sequence's hash."""
-    wanted = {_key(sequence): sequence for sequence in sequences}
-    waiting = [key for key in wanted if key not in kept.losses]
-    # Longest first: what does not fit into memory fails at once.
-    waiting.sort(key=lambda key: (-_length(wanted[key]), key))
-    done = len(wanted) - len(waiting)
-    progress(done, len(wanted))
-    for batch in _batches([(key, wanted[key]) for key in waiting], BATCH_TOKENS[loaded.device.type]):
-        logits = response_logits(loaded.model, loaded, [sequence for _, sequence in batch])
-        losses = {key: _loss(rows, sequence.ids) for (key, sequence), rows in zip(batch, logits, strict=True)}
-        kept.add(losses)
-        done += len(batch)
-        progress(done, len(wanted))
-    return {key: kept.losses[key] for key in wanted}
+def _difficulty(after_context: ScoredSequence, alone: ScoredSequence, losses: Mapping[str, float]) -> Difficulty:
+    return Difficulty(losses[_key(after_context)], losses[_key(alone)], len(alone.ids))
 
 
-def _batches(waiting: Sequence[tuple[str, ScoredSequence]], tokens: int) -> Iterator[list[tuple[str, ScoredSequence]]]:
-    rest = iter(waiting)
+def _batches(waiting: Mapping[str, ScoredSequence], tokens: int) -> Iterator[dict[str, ScoredSequence]]:
+    """Sequences of like length, longest first: what does not fit into memory fails at once."""
+    rest = iter(sorted(waiting.items(), key=lambda item: (-_length(item[1]), item[0])))
     while first := next(rest, None):
         room = max(tokens // _length(first[1]), 1)
-        yield [first, *islice(rest, room - 1)]
+        yield dict([first, *islice(rest, room - 1)])
+
+
+def _mean_losses(loaded: LoadedModel, batch: Mapping[str, ScoredSequence]) -> dict[str, float]:
+    """The mean negative log-probability, in nats, of the response tokens of each sequence."""
+    logits = response_logits(loaded.model, loaded, list(batch.values()))
+    return {key: _loss(rows, sequence.ids) for (key, sequence), rows in zip(batch.items(), logits, strict=True)}
 
 
 def _loss(logits: torch.Tensor, ids: Sequence[int]) -> float:

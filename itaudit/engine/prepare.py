@@ -1,6 +1,5 @@
 """The prepare stage: the dataset and the prompts of a recipe, read once and kept in the run directory."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -8,16 +7,14 @@ import pyarrow as pa
 
 from itaudit import atomic, transforms
 from itaudit.data.dataset import Dataset
-from itaudit.data.load import load
+from itaudit.data.versions import load_version
 from itaudit.engine.context import prompt_messages
-from itaudit.engine.device import release_memory
-from itaudit.engine.ifd import difficulties, load_for_ifd
+from itaudit.engine.ifd import measured_by
 from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
 from itaudit.recipe import Recipe, Rows
 from itaudit.runs.run import Run
 from itaudit.runs.tables import PROMPTS, write_table
-from itaudit.steps import Ifd
 
 
 def prepare_run(run: Run, reporter: Reporter) -> None:
@@ -46,7 +43,7 @@ def read_rows(
 
     Raises UserError where there are none, and where a transform can't be carried out.
     """
-    dataset = load(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
+    dataset = load_version(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
     if dataset.rejected:
         first = dataset.rejected[0]
         reporter.note(
@@ -69,30 +66,20 @@ def read_rows(
 
 
 def _measure(recipe: Recipe, reporter: Reporter) -> transforms.Difficulties:
-    """Measures IFD as the transform asks for, by the recipe's base model if it names no other."""
+    """Measures IFD by the recipe's base model, or the one that the step names, and says how far it is."""
 
-    def measure(dataset: Dataset, step: Ifd) -> Sequence[float | None]:
-        base = recipe.base
-        if step.model and step.model != base.model:
-            base = base.model_copy(update={"model": step.model, "revision": "main"})
-        loaded = load_for_ifd(base, recipe.device)
-        started = False
+    last = -1
 
-        def progress(done: int, total: int) -> None:
-            nonlocal started
-            if not started:
-                reporter.stage_started("prepare", "", total=total, unit="losses", done=done)
-                started = True
-            reporter.progress("prepare", "", done)
-            reporter.check()
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if last < 0 or done < last:
+            # Two sequences an instance: the response after its instruction, and without it.
+            reporter.stage_started("prepare", "", total=total, unit="losses", done=done)
+        last = done
+        reporter.progress("prepare", "", done)
+        reporter.check()
 
-        found = difficulties(loaded, dataset, recipe.context, progress=progress)
-        device = loaded.device
-        del loaded
-        release_memory(device)
-        return [one.ifd if one else None for one in found]
-
-    return measure
+    return measured_by(recipe.base, recipe.device, recipe.context, progress)
 
 
 def _prompt_rows(prompts: Dataset) -> list[dict[str, Any]]:

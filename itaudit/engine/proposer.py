@@ -22,6 +22,7 @@ from itaudit.engine.endpoint import EndpointError
 from itaudit.errors import UserError
 from itaudit.simplify.prompts import read_prompt
 from itaudit.simplify.proposal import Proposal, failed, instance_from_json
+from itaudit.simplify.readability import load_dictionary
 from itaudit.simplify.settings import Settings, read_settings, with_changes
 
 Propose = Callable[[Instance, int], Awaitable[Proposal]]
@@ -46,6 +47,7 @@ class Answers:
 async def serve(settings: Settings, answers: Answers) -> None:
     """Answers requests until stdin ends; raises UserError where the engine can't be had."""
     prompt = read_prompt(settings.prompt)
+    load_dictionary()
     if settings.engine == "local":
         from itaudit.engine.local_proposals import LocalProposals
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,7 @@ from itaudit.simplify.batch_files import (
     append_rejection,
     read_rejections,
     read_task,
+    write_settings,
     write_task,
 )
 from itaudit.simplify.prompts import filled, read_prompt
@@ -122,6 +123,19 @@ class Batch:
         )
         write_task(folder, task, instances)
         return cls(folder)
+
+    def resettle(self, settings: Settings, prompt: str) -> None:
+        """Takes other settings that change no proposal: another address of the server, other limits.
+
+        Raises UserError where they would, since a batch is the work of one engine.
+        """
+        ours, theirs = identity(self.task.settings, self.task.prompt), identity(settings, prompt)
+        for key, value in ours.items():
+            if theirs[key] != value:
+                raise UserError(f"{self.folder}: was made with another {key}; give this one another --name", code=2)
+        if settings != self.task.settings:
+            self.task = replace(self.task, settings=settings)
+            write_settings(self.folder, self.task)
 
     @property
     def name(self) -> str:
@@ -291,6 +305,18 @@ class Batch:
             stale = row.changed and row.instance.response != self.proposal(index).before
             waiting.append(Waiting(position, entry, stale))
         return sorted(waiting, key=lambda one: (-one.entry.severity, one.entry.index))
+
+
+def identity(settings: Settings, prompt: str) -> dict[str, object]:
+    """What settles which proposals an engine makes, by the key that a user would change."""
+    made: dict[str, object] = {"engine": settings.engine, "simplify.kept": settings.kept}
+    if settings.engine == "local":
+        chosen = settings.local.model_dump(include={"model", "revision", "dtype", "template", "max_new_tokens"})
+        made |= {f"simplify.local.{key}": value for key, value in chosen.items()} | {"prompt": prompt}
+    if settings.engine == "endpoint":
+        asked = settings.endpoint.model_dump(include={"model", "max_tokens", "temperature"})
+        made |= {f"simplify.endpoint.{key}": value for key, value in asked.items()} | {"prompt": prompt}
+    return made
 
 
 def _simplifiable(edited: EditedDataset, positions: Sequence[int]) -> Iterator[Instance]:

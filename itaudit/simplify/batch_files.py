@@ -46,6 +46,14 @@ def write_task(folder: Path, task: Task, instances: Iterable[Instance]) -> None:
         with atomic.replacing(folder / "instances.jsonl") as file:
             for instance in instances:
                 file.write(orjson.dumps(instance_to_json(instance)) + b"\n")
+    except OSError as error:
+        raise UserError(f"{folder}: can't write the batch: {error.strerror}") from None
+    write_settings(folder, task)
+
+
+def write_settings(folder: Path, task: Task) -> None:
+    """Replaces `batch.json`, after its settings changed."""
+    try:
         atomic.write_bytes(folder / "batch.json", orjson.dumps(task.to_json(), option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise UserError(f"{folder}: can't write the batch: {error.strerror}") from None

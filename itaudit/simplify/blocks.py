@@ -101,9 +101,9 @@ def _kind(kind: str, lines: list[str]) -> BlockKind:
     coded = sum(1 for line in lines if _CODE.match(line))
     if 2 * coded > len(lines):
         return "code"
-    # Verses, addresses, dialogue: short lines that no sentence fills.
+    # Verses, addresses, answers line by line: short lines, most of which no sentence fills.
     short = sum(1 for line in lines if len(word_keys(line)) <= 12)
     open_ended = sum(1 for line in lines if not _SENTENCE_END.search(line))
-    if len(lines) > 2 and short == len(lines) and open_ended:
+    if short == len(lines) > 2 and (open_ended or len(lines) > 3):
         return "lines"
     return "prose"

@@ -53,21 +53,27 @@ class Checks:
         return not self.reasons
 
     @property
+    def stops(self) -> dict[str, str]:
+        """What has to be confirmed, the gravest first: its kind (`number`, `refusal`, `kept` …), and a line on it."""
+        if self.empty:
+            return {"empty": "empty"}
+        found = {"refusal": "refuses instead of answering"} if self.refusal else {}
+        found |= {"cut_off": "cut off"} if self.cut_off else {}
+        for kind in ("number", "date", "name"):
+            new = list(dict.fromkeys(fact.text for fact in self.new_facts if fact.kind == kind))
+            if new:
+                found[kind] = f"new {kind}{'s' if len(new) > 1 else ''}: {', '.join(new)}"
+        if self.kept < self.threshold:
+            share = f"{100 * self.kept:.0f} % of the content words, less than {100 * self.threshold:.0f} %"
+            found["kept"] = f"keeps {share}"
+        if self.longer:
+            found["longer"] = f"longer: {self.after.words} words, before {self.before.words}"
+        return found
+
+    @property
     def reasons(self) -> list[str]:
         """What has to be confirmed, a line each, the gravest first."""
-        if self.empty:
-            return ["empty"]
-        found = ["refuses instead of answering"] if self.refusal else []
-        found += ["cut off"] if self.cut_off else []
-        for kind in ("number", "date", "name"):
-            new = [fact.text for fact in self.new_facts if fact.kind == kind]
-            if new:
-                found.append(f"new {kind}{'s' if len(new) > 1 else ''}: {', '.join(dict.fromkeys(new))}")
-        if self.kept < self.threshold:
-            found.append(f"keeps {100 * self.kept:.0f} % of the content words, less than {100 * self.threshold:.0f} %")
-        if self.longer:
-            found.append(f"longer: {self.after.words} words, before {self.before.words}")
-        return found
+        return list(self.stops.values())
 
     @property
     def severity(self) -> float:

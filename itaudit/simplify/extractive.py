@@ -3,7 +3,7 @@
 The rule. Code and tables stay as they are, and lists keep their items. In prose, sentences go that only announce the
 answer, repeat the question, speak of the model, sum up what was said or talk to the reader; openers such as `It is
 important to note that` are cut. Then, unless the response is short (`SHORT_SENTENCES`, `SHORT_WORDS`) or was asked
-for as one piece (`phrases/wanted_whole.txt`), the sentences that score best are kept until they hold `KEPT_WORDS` of
+for as one piece (`phrases/wanted_whole.txt`) or as a number of things, the sentences that score best are kept until they hold `KEPT_WORDS` of
 the words of the prose. A sentence scores the share of its content words that the prompt or other sentences have,
 more the earlier it stands, and less if it gives an example. One that leans on the sentence before it brings that
 along. Nothing is added, so that no fact can be new, and what is left is never empty.
@@ -12,6 +12,7 @@ along. Nothing is added, so that no fact can be new, and what is left is never e
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 
 import regex
@@ -20,6 +21,7 @@ from itaudit.analysis.words import content_words, sentence_bounds, word_keys
 from itaudit.data.instance import Instance
 from itaudit.simplify.blocks import Block, blocks, joined
 from itaudit.simplify.names import stem
+from itaudit.simplify.numbers import numbers
 from itaudit.simplify.phrase_lists import has_phrase, listed_words, opening_end, phrases
 from itaudit.simplify.plain import undecorated
 
@@ -32,6 +34,11 @@ REPEATED = 0.6
 
 ENGINE = "extractive"
 
+_COUNTED = 20
+"""Things that a request may ask for; a larger number in it is of something else."""
+
+# White space that stood between a dropped sentence and the next.
+_INDENT = regex.compile(r"\n[ \t\n]+")
 _ABBREVIATED = regex.compile(
     r"\b(?:Inc|Ltd|Co|Corp|Mt|Rev|Gen|Sen|Gov|Capt|Lt|Col|Sgt|Ave|Blvd|Rd|approx|ca|cf|pp?|vol|ed|al|Ph\.D|U\.S|e\.g|i\.e"
     r"|[Jj]an|[Ff]eb|[Aa]pr|[Aa]ug|[Ss]ept?|[Oo]ct|[Nn]ov|[Dd]ec)\.$"
@@ -65,12 +72,20 @@ def simplified(instance: Instance) -> str:
         return _settled(response, joined(parts), plain)
     # Responses often repeat their input word for word: what was asked is the instruction alone.
     asked = _stems(instance.instruction)
-    whole = has_phrase(instance.instruction, "wanted_whole") or len(_LABELLED.findall(plain)) > 1
+    whole = _wanted_whole(instance.instruction) or len(_LABELLED.findall(plain)) > 1
     _drop_fillers(asked, sentences, parts, whole=whole)
     left = [sentence for sentence in sentences if sentence.kept]
     if not whole and len(left) > SHORT_SENTENCES and sum(sentence.length for sentence in left) >= SHORT_WORDS:
         _select(asked, left)
     return _settled(response, _rebuilt(parts, sentences), plain)
+
+
+def _wanted_whole(instruction: str) -> bool:
+    """Whether a request asks for one piece, for detail or for a number of things, of which none should go."""
+    counted = (reading for number in numbers(instruction) for reading in number.readings)
+    return has_phrase(instruction, "wanted_whole") or any(
+        isinstance(reading, Fraction) and 2 <= reading <= _COUNTED for reading in counted
+    )
 
 
 def _settled(response: str, made: str, plain: str) -> str:
@@ -111,7 +126,8 @@ def _drop_fillers(asked: frozenset[str], sentences: list[_Sentence], parts: Sequ
 
     `whole` is a response that was asked for as one piece: it loses only what stands around it.
     """
-    while (first := next((s for s in sentences if s.kept), None)) and _announces(first, asked, sentences, parts):
+    repeatable = frozenset[str]() if whole else asked
+    while (first := next((s for s in sentences if s.kept), None)) and _announces(first, repeatable, sentences, parts):
         first.kept = False
     for sentence in sentences:
         if opening_end(sentence.said, "disclaimers") and " but " not in sentence.text and _others(sentences, sentence):
@@ -205,8 +221,10 @@ def _choose(at: int, sentences: Sequence[_Sentence], chosen: set[int]) -> int:
 
 
 def _leans(sentence: _Sentence) -> bool:
-    opening = word_keys(sentence.said[:60])[:1]
-    return bool(opening) and (opening[0] in listed_words("leaning") or bool(opening_end(sentence.said, "examples")))
+    opening = word_keys(sentence.said[:60])[:3]
+    if not opening or opening[0] in listed_words("leaning") or opening_end(sentence.said, "examples"):
+        return bool(opening)
+    return not listed_words("pointing").isdisjoint(opening)
 
 
 def _score(at: int, sentence: _Sentence, asked: frozenset[str], everywhere: Counter[str]) -> float:
@@ -226,6 +244,7 @@ def _rebuilt(parts: Sequence[Block], sentences: Sequence[_Sentence]) -> str:
             left.append(part)
             continue
         text = "".join(sentence.text for sentence in sentences if sentence.block == at and sentence.kept).strip()
+        text = _INDENT.sub("\n", text)
         if text:
             left.append(replace(part, text=text))
     return joined(left)

@@ -54,12 +54,12 @@ def column_numbers(dataset: Dataset, step: Score) -> npt.NDArray[np.float64]:
             numbers[position] = number
     if step.column not in names:
         there = f"it has {', '.join(map(visible, names))}" if names else "it has none beyond the fields of its format"
-        raise UserError(f"score: {visible(dataset.path)} has no column {visible(step.column)!r}; {there}", code=2)
+        raise UserError(f"{visible(dataset.path)} has no column {visible(step.column)!r}; {there}", code=2)
     if faults:
         shown = ", ".join(f"row {row}: {visible(_short(value))}" for row, value in faults[:ROWS_SHOWN])
         more = f" and {len(faults) - ROWS_SHOWN:,} more" if len(faults) > ROWS_SHOWN else ""
         raise UserError(
-            f"score: column {visible(step.column)!r} of {visible(dataset.path)} holds no number in {shown}{more}; "
+            f"column {visible(step.column)!r} of {visible(dataset.path)} holds no number in {shown}{more}; "
             "mend or leave out these rows first"
         )
     return numbers

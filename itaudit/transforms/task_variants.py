@@ -59,12 +59,8 @@ class Tasks:
 
 def with_definitions(dataset: Dataset, step: Definition, tasks: Tasks) -> tuple[Dataset, list[str]]:
     """The dataset with a variant of every task's definition, and what is worth telling about it."""
-    present = _present(dataset, step.name)
+    present = _present(dataset)
     supplied = read_definitions(Path(step.file)) if step.file else {}
-    if step.file and step.variant != "simplified":
-        raise UserError(
-            f"{step.text}: file brings simplified definitions; variant={step.variant} has no use for it", code=2
-        )
     names = {task["name"] for task in present.values()}
     if supplied and names.isdisjoint(supplied):
         known = ", ".join(sorted(names)[:3])
@@ -97,7 +93,7 @@ def with_examples(dataset: Dataset, step: Examples, tasks: Tasks) -> tuple[Datas
     """The dataset with a variant of every task's positive examples in its prompts, and what is worth telling."""
     made: dict[int, Task] = {}
     short: list[str] = []
-    for record, task in _present(dataset, step.name).items():
+    for record, task in _present(dataset).items():
         examples: list[dict[str, Any]] = []
         if step.variant != "none":
             own = _own_examples(task)
@@ -174,7 +170,7 @@ def _same_input(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _present(dataset: Dataset, step: str) -> dict[int, Task]:
+def _present(dataset: Dataset) -> dict[int, Task]:
     """The tasks that have instances in the dataset. Raises UserError where an instance goes without its task's text."""
     own = [
         index
@@ -185,13 +181,13 @@ def _present(dataset: Dataset, step: str) -> dict[int, Task]:
     ]
     if not dataset.tasks:
         raise UserError(
-            f"{step}: {visible(dataset.path)} is {dataset.format}; definitions and examples are those of "
+            f"{visible(dataset.path)} is {dataset.format}; definitions and examples are those of "
             "Super-NaturalInstructions task files",
             code=2,
         )
     if own:
         raise UserError(
-            f"{step}: {len(own):,} instances have an instruction of their own instead of their task's definition, "
+            f"{len(own):,} instances have an instruction of their own instead of their task's definition, "
             f"first row {own[0]}; undo these edits, or leave the rows out"
         )
     present = set(dataset.table.column("record").to_pylist())
@@ -201,7 +197,7 @@ def _present(dataset: Dataset, step: str) -> dict[int, Task]:
 def _laid_out(task: Task, changes: Mapping[str, Any], *, shown: bool | None = None) -> Task:
     original = original_task(task)
     before = task.get(LAYOUT, {"shown": False})
-    kept = {key: original[key] for key in ("Definition", "Positive Examples") if key in original}
+    kept = {"Definition": original["Definition"], "Positive Examples": original.get("Positive Examples", [])}
     return {**task, **changes, LAYOUT: {**kept, "shown": before["shown"] if shown is None else shown}}
 
 

@@ -1,5 +1,6 @@
 """The workbench: which screen stands on which, themes, keys, and what every screen shares."""
 
+import gc
 import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -95,6 +96,10 @@ class ItauditApp(App[None]):
         for problem in self._problems:
             self.notify(visible_line(problem), severity="warning", markup=False, timeout=10)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
+        # What the imports and the first screen made stays: looking through all of it for cycles again and again held
+        # up keys by a tenth of a second.
+        gc.set_threshold(10_000, 20, 20)
+        self.set_timer(1.0, gc.freeze)
 
     def _keep_theme(self, theme: Theme) -> None:
         with told(self):

@@ -18,6 +18,8 @@ from itaudit.tui.listing import Flags
 TEXTS = ("instruction", "input", "response")
 DEFAULT = ("row", "words", "turns", "category", "task", "instruction")
 """What is shown until the user chooses; of these, the columns that a dataset has."""
+DEFAULT_TASKS = ("row", "words", "turns", "task", "input")
+"""The same for instances that have their instruction from a task, which says nothing of one among them."""
 MATCH_STYLE = "reverse"
 MARKS_WIDTH = 3
 LEGEND = (
@@ -30,7 +32,7 @@ LEGEND = (
 )
 """The marks before a line, and what they say."""
 
-_WIDTHS = {"words": 5, "chars": 6, "prompt_words": 6, "turns": 5, "score": 6, "tags": 10, "group": 6}
+_WIDTHS = {"words": 6, "chars": 6, "prompt_words": 7, "turns": 6, "score": 6, "tags": 10, "group": 6}
 _TITLES = {"prompt_words": "prompt", "instruction": "instruction", "index": "row"}
 _WIDEST = 16
 _SAMPLE = 4096
@@ -55,6 +57,7 @@ class DatasetLines:
     scores: Mapping[int, float] | None = None
     rows: Mapping[int, EditedRow] = field(default_factory=dict)
     _widths: dict[str, int] = field(default_factory=dict)
+    _layouts: dict[tuple[Any, ...], list[tuple[str, int]]] = field(default_factory=dict)
 
     def available(self) -> list[str]:
         """Every column that could be shown."""
@@ -68,6 +71,12 @@ class DatasetLines:
 
     def columns(self, width: int) -> list[tuple[str, int]]:
         """The chosen columns that fit in a width, each with its own; the last text takes what is left over."""
+        known = (width, tuple(self.chosen), self.scores is None, self._width("row"), len(self.available()))
+        if known not in self._layouts:
+            self._layouts = {known: self._laid_out(width)}
+        return self._layouts[known]
+
+    def _laid_out(self, width: int) -> list[tuple[str, int]]:
         there = set(self.available())
         names = [name for name in self.chosen if name in there and (name != "turns" or self._several_turns())]
         if not any(name in TEXTS for name in names):

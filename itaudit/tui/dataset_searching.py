@@ -222,7 +222,7 @@ class SearchActions(DatasetView):
         elif message.question == _SEARCH:
             if self._typed and not self.pattern:
                 with_error = self._typed
-                self.query_one(PromptLine).ask(_SEARCH, "search:", answer=with_error)
+                self.query_one(PromptLine).ask(_SEARCH, "search:", answer=with_error, replace=False)
                 self.search(with_error)
             else:
                 self.tell_matches()

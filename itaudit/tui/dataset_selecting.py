@@ -13,8 +13,8 @@ from itaudit.data.filters import Filter, parse_filter
 from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.config import read_config, write_config
-from itaudit.tui.dataset_lines import DEFAULT
-from itaudit.tui.dataset_view import DatasetView
+from itaudit.tui.dataset_asking import AskActions
+from itaudit.tui.dataset_lines import DEFAULT, DEFAULT_TASKS
 from itaudit.tui.listing import Listing, Positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
@@ -29,7 +29,7 @@ _AGAIN = 0.5
 """Seconds at least between two selections while rows stream in."""
 
 
-class SelectActions(DatasetView):
+class SelectActions(AskActions):
     """`f`, `o` and `F`: which instances are listed, and in which order."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,6 +48,7 @@ class SelectActions(DatasetView):
         self._stale = False
         self._to_top = False
         self._kept = ""
+        self._selected = Listing.whole(0)
         self._was_on: int | None = None
         self._home: int | None = None
         self._typing: Timer | None = None
@@ -67,8 +68,10 @@ class SelectActions(DatasetView):
         if text is not None:
             self.filter = parse_filter(text)
             self.selection_text = text.strip()
-        if sort is not None and sort != self.sort:
-            self.sort, self._to_top = sort, True
+        if sort is not None:
+            self.ranking = None
+            self._to_top = self._to_top or sort != self.sort
+            self.sort = sort
         self.reselect()
 
     def reselect(self) -> None:
@@ -121,17 +124,22 @@ class SelectActions(DatasetView):
     def _take(self, listing: Listing) -> None:
         self._selected_at = time.monotonic()
         top, self._to_top = self._to_top, False
-        self.show_listing(listing, top=top)
+        self._selected = listing
+        self.relist(top=top)
         if self._home is not None and self.stand_on(self._home):
             self._home = None
         self._count()
+
+    def relist(self, *, top: bool = False) -> None:
+        """Lists anew what is selected, as a ranking has it if there is one."""
+        self.show_listing(self.ranked(self._selected), top=top)
 
     def _count(self) -> None:
         """Says how many instances a filter leaves while it is typed."""
         prompt = self.query_one(PromptLine)
         if prompt.question == _FILTER and self.edited is not None:
             far = " so far" if self._making.busy else ""
-            counted = f"{len(self.listing):,} of {len(self.edited):,} instances{far}"
+            counted = f"{len(self._selected):,} of {len(self.edited):,} instances{far}"
             prompt.hint(counted if self.filter else HINT)
 
     def _failed(self, text: str) -> None:
@@ -145,7 +153,7 @@ class SelectActions(DatasetView):
     def action_filter(self) -> None:
         if self.edited is not None:
             self._kept, self._was_on = self.selection_text, self.position()
-            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=self.selection_text, hint=HINT)
+            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=self.selection_text, hint=HINT, replace=False)
 
     def _try(self, text: str) -> bool:
         """Filters by what is typed so far; what is wrong with it is said below."""
@@ -175,7 +183,7 @@ class SelectActions(DatasetView):
         try:
             self.select(message.answer)
         except UserError as error:
-            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=message.answer)
+            self.query_one(PromptLine).ask(_FILTER, "filter:", answer=message.answer, replace=False)
             self.query_one(PromptLine).hint(str(error), "$error")
 
     @on(PromptLine.Cancelled)
@@ -223,13 +231,18 @@ class SelectActions(DatasetView):
 
     def chosen_columns(self) -> Sequence[str]:
         """The columns that the user chose, or the usual ones."""
+        usual = DEFAULT_TASKS if self.edited is not None and self.edited.source.tasks else DEFAULT
         try:
-            names = read_config().get("columns", DEFAULT)
+            names = read_config().get("columns")
         except UserError as error:
             self.tell(str(error), "$error")
-            return DEFAULT
-        good = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
-        return list(names) if good and isinstance(names, list) else DEFAULT
+            return usual
+        if names is None:
+            return usual
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            return names
+        self.tell("config.toml: columns: expected a list of names; showing the usual ones", "$error")
+        return usual
 
     def columns_chosen(self, names: list[str] | None) -> None:
         """Shows other columns, and keeps the choice."""

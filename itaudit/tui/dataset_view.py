@@ -13,6 +13,7 @@ from itaudit.tui.listing import Flags, Listing, Positions
 
 Shown = Literal["edited", "original", "difference"]
 """What of an instance with edits is read."""
+SHOWN: tuple[Shown, ...] = ("edited", "original", "difference")
 
 
 class DatasetView(Screen[None]):

@@ -16,6 +16,8 @@ MATCH_STYLE = "reverse"
 SHOWN = 20_000
 """Characters of one field that are shown: wrapping a text of megabytes would hold up every key."""
 _BEFORE = 2_000
+# Who speaks is said in words; the colours help to find the next turn of the same speaker.
+_ROLE_STYLES = {"assistant": "bold $accent", "system": "bold $secondary", "tool": "bold $secondary"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,28 @@ def fields_of(instance: Instance) -> Iterator[Field]:
 
 
 def instance_text(
-    instance: Instance, highlights: Sequence[Evidence] = (), patterns: Sequence[Pattern] = ()
+    instance: Instance,
+    highlights: Sequence[Evidence] = (),
+    patterns: Sequence[Pattern] = (),
+    *,
+    before: Content | None = None,
 ) -> InstanceText:
-    """The instance to read. `highlights` are offsets in its fields; `patterns` are what is searched for."""
+    """The instance to read. `highlights` are offsets in its fields; `patterns` are what is searched for.
+
+    `before` is what stands above it.
+    """
+    lead = before or Content()
     parts: list[Content] = []
     evidence_at: int | None = None
     match_at: int | None = None
-    length = 0
+    length = len(lead)
     several = bool(instance.history or instance.later)
     for field in fields_of(instance):
         own = [evidence for evidence in highlights if evidence.field == field.name]
         body, first = _body(field.text, own, patterns)
         title = f"{field.title}  ◂ audited turn" if several and field.name == "response" else field.title
-        block = Content.assemble((visible_line(title), "bold $primary"), "\n", body)
+        style = _ROLE_STYLES.get(field.title.partition(" ")[0], "bold $primary")
+        block = Content.assemble((visible_line(title), style), "\n", body)
         if first is not None:
             offset = length + len(title) + 1 + first
             if own and evidence_at is None:
@@ -77,7 +88,7 @@ def instance_text(
             for name, value in instance.extra.items()
         ]
         parts.append(Content.assemble(("other columns", "bold $primary"), "\n", Content("\n").join(rows)))
-    return InstanceText(Content("\n\n").join(parts), match_at if evidence_at is None else evidence_at)
+    return InstanceText(lead + Content("\n\n").join(parts), match_at if evidence_at is None else evidence_at)
 
 
 def instance_json(instance: Instance) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from itaudit.data.write import formats, write
 from itaudit.data.instance import Message
 from itaudit.data.load import load
+from itaudit.data.write import formats, write
 from itaudit.errors import UserError
 
 Lines = Callable[[list[Any]], Path]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itaudit.data.write import write
 from itaudit.data.instance import Instance
 from itaudit.data.load import load
+from itaudit.data.write import write
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TRICKY = st.sampled_from(

@@ -5,8 +5,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from itaudit.data.write import write
 from itaudit.data.load import load
+from itaudit.data.write import write
 
 
 @pytest.mark.parametrize(

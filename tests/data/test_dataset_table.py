@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from itaudit.data.dataset import Dataset
-from itaudit.data.write import write
 from itaudit.data.load import load
+from itaudit.data.write import write
 from itaudit.errors import UserError
 
 Lines = Callable[[list[Any]], Path]

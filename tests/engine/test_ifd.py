@@ -87,6 +87,7 @@ def test_batches_change_nothing(tiny_llama: Path, monkeypatch: pytest.MonkeyPatc
     together = ifd.difficulties(base, INSTANCES, Context())
     monkeypatch.setenv("ITAUDIT_CACHE_DIR", str(tmp_path / "other"))
     monkeypatch.setitem(ifd.BATCH_TOKENS, "cpu", 1)
+    monkeypatch.setattr(ifd, "PART", 2)
     for one, other in zip(together, ifd.difficulties(base, INSTANCES, Context()), strict=True):
         assert (one is None) == (other is None)
         if one and other:
@@ -118,8 +119,8 @@ def test_a_job_that_was_stopped_goes_on_from_there(tiny_llama: Path, monkeypatch
     monkeypatch.setattr(ifd, "response_logits", counting)
 
     def stop(done: int, total: int) -> None:
-        assert total == 6
-        if done == 4:
+        assert total == 12
+        if done == 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -130,7 +131,7 @@ def test_a_job_that_was_stopped_goes_on_from_there(tiny_llama: Path, monkeypatch
     file.write_bytes(torn)
     told: list[tuple[int, int]] = []
     found = ifd.difficulties(base, INSTANCES, Context(), progress=lambda done, total: told.append((done, total)))
-    assert told == [(3, 6), (4, 6), (5, 6), (6, 6)]
+    assert told == [(9, 12), (10, 12), (11, 12), (12, 12)]
     assert sum(asked) == 4 + 3
     assert found == ifd.difficulties(base, INSTANCES, Context())
     assert sum(asked) == 4 + 3

@@ -119,7 +119,7 @@ def make_data(make_run: MakeRun, steps: list[str]) -> dict[str, Any]:
     ("steps", "says"),
     [
         (["longest:k=9"], "data.transforms: transform longest:k=9,unit=words: k=9 is more than the 8 instances"),
-        (["score:column=quality,k=2"], "data.transforms: transform score:column=quality,k=2,order=highest: score:"),
+        (["score:column=quality,k=2"], "data.transforms: transform score:column=quality,k=2,order=highest: "),
         (["definition:variant=empty"], "is alpaca; definitions and examples are those of"),
         (["ifd:k=9"], "k=9 is more than the 8 instances"),
     ],
@@ -127,7 +127,7 @@ def make_data(make_run: MakeRun, steps: list[str]) -> dict[str, Any]:
 def test_what_cannot_be_done_is_told_before_any_model_is_loaded(
     make_run: MakeRun, steps: list[str], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("itaudit.engine.prepare.load_for_ifd", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("itaudit.engine.ifd.load_for_ifd", lambda *_: pytest.fail("a model was loaded"))
     run = make_run(data=make_data(make_run, steps))
     with pytest.raises(UserError) as caught:
         prepared(run)

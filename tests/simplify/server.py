@@ -110,7 +110,7 @@ def sends(body: str, status: int = 200, type: str = "application/json", **header
 
 
 def hangs(seconds: float = 30.0) -> Reply:
-    def reply(handler: Handler, _request: dict) -> None:
+    def reply(_handler: Handler, _request: dict) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(0.05)

@@ -97,7 +97,7 @@ def test_nonsense_becomes_one_line_that_names_the_server(reply: servers.Reply, k
 def test_a_server_that_hangs_is_given_up() -> None:
     with serving(hangs()) as server:
         began = time.monotonic()
-        with pytest.raises(EndpointError, match="no answer within 0.3 s, 2 times") as found:
+        with pytest.raises(EndpointError, match=r"no answer within 0\.3 s, 2 times") as found:
             ask(server, timeout=0.3, retries=1)
         assert time.monotonic() - began < 3
     assert found.value.kind == "server"

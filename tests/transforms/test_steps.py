@@ -34,6 +34,7 @@ def test_a_value_with_a_comma_stands_in_quotes() -> None:
         ("longest:k=5,unit=pages", "unit: Input should be 'words' or 'characters', not 'pages'"),
         ("definition:variant=simple", "variant: Input should be 'original', 'simplified' or 'empty'"),
         ("examples:variant=wrong", "variant: Input should be 'original', 'delusive' or 'none'"),
+        ("definition:variant=empty,file=x.toml", "file brings simplified definitions, and variant=empty has no use"),
         ("score:column=,k=5", "column: String should have at least 1 character"),
         ("random:k=5,seed=-1", "seed: Input should be greater than or equal to 0"),
     ],

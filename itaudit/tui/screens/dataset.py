@@ -17,6 +17,7 @@ from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset
 from itaudit.data.overlay import Overlay
+from itaudit.data.searching import Pattern
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
@@ -25,8 +26,10 @@ from itaudit.tui.dataset_lines import DatasetLines
 from itaudit.tui.dataset_searching import SearchActions
 from itaudit.tui.dataset_selecting import SelectActions
 from itaudit.tui.dataset_title import dataset_title
+from itaudit.tui.dataset_view import SHOWN, Shown
+from itaudit.tui.edited_text import row_text
 from itaudit.tui.feed import Feed, InMemory
-from itaudit.tui.instance_text import InstanceText, instance_json, instance_text
+from itaudit.tui.instance_text import InstanceText, instance_json
 from itaudit.tui.listing import Listing
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
@@ -81,6 +84,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         Binding("tab", "switch", "list/text", id="dataset.switch", tooltip="From the list to the text and back"),
         Binding("J,shift+down", "read(1)", "scroll text down", id="dataset.read_down", show=False),
         Binding("K,shift+up", "read(-1)", "scroll text up", id="dataset.read_up", show=False),
+        Binding("equals_sign", "shown", "original", id="dataset.shown", tooltip="As edited, original, difference"),
         Binding("escape", "back", "back", id="dataset.back"),
     ]
     KEY_ORDER = (
@@ -94,6 +98,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         "dataset.delete",
         "dataset.tags",
         "dataset.export",
+        "dataset.ask",
         "dataset.jump",
         "dataset.columns",
         "dataset.batch",
@@ -115,6 +120,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self.highlights = tuple(highlights)
         self.clock = clock
         self.feed: Feed | None = None
+        self.shown: Shown = "edited"
         self._sought = index
         self._begun = clock()
 
@@ -143,6 +149,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self._poll(first=True)
 
     def on_unmount(self) -> None:
+        self.close_ranker()
         if self.feed is not None:
             self.feed.close()
 
@@ -178,14 +185,19 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         else:
             newly = self.edited.grow(dataset)
         assert self.edited is not None and self.lines is not None
+        columns = self.lines.available()
         self.measures = self.lines.measures = feed.measures
         if newly:
             self.lines.rows = self.edited.edited_positions()
         just_now = feed.complete and not self.complete
         self.complete = feed.complete or bool(feed.problem)
         self.rows_came()
+        if self.lines.available() != columns:
+            self.repaint()
         self.search_on()
         self._seek_index()
+        if just_now:
+            self.rows_are_complete()
         if just_now and not isinstance(self.source, Dataset):
             remember_dataset(RecentDataset(dataset.path, dataset.format, len(dataset), self.clock()))
         if just_now and self.sort:
@@ -256,7 +268,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         lines = self.query_one(LineList)
         here = self.position()
         before, self.listing = self.listing, listing
-        same_order = before.ascending and listing.ascending and not self.selects
+        same_order = before.ascending and listing.ascending and not self.selects and self.ranking is None
         if same_order and len(before) and len(str(len(before))) == len(str(len(listing))):
             lines.grow(len(listing))
             self._paint_title()
@@ -272,7 +284,8 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def repaint(self) -> None:
         if self.lines is not None:
             self.lines.found, self.lines.grouped = self.found, self.grouped
-            self.lines.patterns = [*self.filter.patterns, *([("", self.pattern)] if self.pattern else [])]
+            self.lines.patterns = [*self.filter.patterns, *(("", pattern) for pattern in self._patterns())]
+            self.lines.scores = None if self.ranking is None else self.ranking.scores
         self.query_one(LineList).remake()
         self._paint()
 
@@ -301,6 +314,9 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         elif self.pattern:
             self.search("")
             self.tell("")
+        elif self.ranking is not None:
+            self.stop_asking()
+            self.tell("")
         elif self.selection_text:
             self.select("")
             self.tell("")
@@ -308,6 +324,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             self.app.pop_screen()
 
     def show_all(self) -> None:
+        self.ranking = None
         self.select("")
 
     def action_switch(self) -> None:
@@ -321,6 +338,17 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
 
     def action_read(self, step: int) -> None:
         self.query_one(ReadingPane).scroll_relative(y=3 * step, animate=False)
+
+    def action_shown(self) -> None:
+        """From an instance as edited to its original, to what was changed, and back."""
+        position = self.position()
+        if self.edited is None or position is None:
+            return
+        if not self.edited.row(position).changed:
+            self.tell("Nothing in this instance was changed.")
+            return
+        self.shown = SHOWN[(SHOWN.index(self.shown) + 1) % len(SHOWN)]
+        self._paint()
 
     def action_rejected(self) -> None:
         if self.edited is None:
@@ -360,11 +388,19 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             if len(self.edited):
                 words = "No instance passes the filter; escape clears it."
             return InstanceText(Content.styled(words, "$foreground-muted"), None)
-        instance = self.edited[position]
-        patterns = [pattern for name, pattern in self.filter.patterns]
-        if self.pattern:
-            patterns.insert(0, self.pattern)
-        return instance_text(instance, self.highlights if instance.index == self.index else (), patterns)
+        row = self.edited.row(position)
+        patterns = [*self._patterns(), *(pattern for _, pattern in self.filter.patterns)]
+        return row_text(
+            row,
+            self.shown,
+            self.highlights if row.source.index == self.index else (),
+            patterns,
+            before=self.score_text(position),
+        )
+
+    def _patterns(self) -> list[Pattern]:
+        """What the search and the question look for."""
+        return [*([self.pattern] if self.pattern else []), *self.question_patterns()]
 
     def _paint_title(self) -> None:
         title = dataset_title(self, self.feed, max(1, self.size.width - 2))

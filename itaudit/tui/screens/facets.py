@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from itaudit.data.edited import EditedDataset
-from itaudit.data.filters import quoted
+from itaudit.data.filters import parse_filter, quoted
+from itaudit.data.measures import MEASURES
 from itaudit.data.selection import facets
 from itaudit.sanitize import visible_line
 from itaudit.tui.background import Background
@@ -47,7 +48,8 @@ def column_facets(measures: pa.Table, positions: Positions, name: str) -> Iterat
     if different == 0 or (different > MOST and not (pa.types.is_integer(kind) or pa.types.is_floating(kind))):
         return
     yield Facet(name)
-    if different > 20 and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    banded = name in MEASURES and name != "turns"
+    if (different > 20 or banded) and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         numbers = pc.drop_null(chosen).to_numpy()
         for low, high in zip(_BANDS, (*_BANDS[1:], None), strict=True):
             inside = int(np.count_nonzero((numbers >= low) & (numbers < high if high is not None else True)))
@@ -58,6 +60,9 @@ def column_facets(measures: pa.Table, positions: Positions, name: str) -> Iterat
                 yield Facet(label, inside, inside / total, term)
         return
     values = facets(measures, positions, name)
+    if pa.types.is_integer(kind):
+        # Numbers are looked for in their own order.
+        values.sort(key=lambda pair: (pair[0] is None, pair[0]))
     for value, count in values[:VALUES]:
         if value is None:
             yield Facet("(none)", count, count / total)
@@ -155,16 +160,14 @@ class FacetsScreen(ListScreen[str]):
         if not facet.count:
             style = "$foreground-muted" if text.startswith("…") else "bold $primary"
             return Content.styled(shortened(text, width), style)
-        count = f"{facet.count:,} {100 * facet.share:3.0f} %"
-        room = max(4, width - 2 - 22)
+        # Where there is little room, the count is worth more than its share.
+        count = f"{facet.count:,} {100 * facet.share:3.0f} %" if width >= 36 else f"{facet.count:,}"
+        meter = f" {bar(facet.share, 6)}" if width >= 50 else ""
+        right = f"{count:>15}" if width >= 36 else f" {count:>7}"
+        room = max(4, width - 2 - text_cells(meter) - text_cells(right))
         shown = shortened(text, room)
-        meter = bar(facet.share, 6) if width >= 44 else ""
-        line = Content.assemble(
-            "  ",
-            shown + " " * max(0, room - text_cells(shown)),
-            (f" {meter:6}", "$accent"),
-            (count.rjust(15), "$foreground-muted"),
-        )
+        gap = " " * max(0, room - text_cells(shown))
+        line = Content.assemble("  ", shown + gap, (meter, "$accent"), (right, "$foreground-muted"))
         return line.truncate(max(1, width), ellipsis=True)
 
     def action_column(self, step: int) -> None:
@@ -181,5 +184,8 @@ class FacetsScreen(ListScreen[str]):
     def action_exclude(self) -> None:
         position = self.query_one(LineList).cursor
         term = self.facets[position].term if self.can_stand(position) else ""
-        if term and " " not in term.replace('"', ""):
+        # A band of numbers is two terms, and what lies outside of both of them is no term.
+        if len(parse_filter(term).terms) == 1:
             self.dismiss(f"-{term}")
+        elif term:
+            self.query_one(LineList).border_subtitle = Content("a band can't be left out; enter adds it")

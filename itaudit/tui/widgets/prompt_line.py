@@ -12,6 +12,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from itaudit.sanitize import visible_line
+from itaudit.tui.widgets.key_bar import KeyBar
 
 
 class PromptLine(Vertical):
@@ -30,18 +31,21 @@ class PromptLine(Vertical):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "close", id="prompt.cancel", show=False)]
 
-    class Answered(Message):
-        """The answer to the question named `question`, by enter."""
+    class Reply(Message):
+        """What became of the question named `question`."""
 
         def __init__(self, question: str, answer: str) -> None:
             super().__init__()
             self.question = question
             self.answer = answer
 
-    class Typed(Answered):
+    class Answered(Reply):
+        """The answer, by enter."""
+
+    class Typed(Reply):
         """The answer as far as it is typed."""
 
-    class Cancelled(Answered):
+    class Cancelled(Reply):
         """The question was closed without an answer."""
 
     def __init__(self, id: str | None = None) -> None:
@@ -61,9 +65,19 @@ class PromptLine(Vertical):
             self.set_class(bool(text), "-said")
 
     def ask(
-        self, question: str, label: str, *, answer: str = "", hint: str = "", suggester: Suggester | None = None
+        self,
+        question: str,
+        label: str,
+        *,
+        answer: str = "",
+        hint: str = "",
+        suggester: Suggester | None = None,
+        replace: bool = True,
     ) -> None:
-        """Asks for a line, and takes the focus until it is answered or closed."""
+        """Asks for a line, and takes the focus until it is answered or closed.
+
+        What is typed first takes the place of the `answer` that stands there, or goes on from it without `replace`.
+        """
         self.question = question
         self.hint(hint)
         self.query_one("#said", Static).update(Content.styled(label, "bold $primary"))
@@ -71,8 +85,13 @@ class PromptLine(Vertical):
         field.suggester = suggester
         with field.prevent(Input.Changed):
             field.value = answer
+        field.select_on_focus = replace
+        for bar in self.screen.query(KeyBar):
+            bar.show_instead([("esc", "cancel"), ("⏎", "done")])
         self.add_class("-asking")
         field.focus()
+        if not replace:
+            field.cursor_position = len(field.value)
 
     def hint(self, text: str, style: str = "") -> None:
         """Shows a line below the one that is typed; an empty one takes it away."""
@@ -91,11 +110,13 @@ class PromptLine(Vertical):
         event.stop()
         self._close(self.Answered)
 
-    def _close(self, message: type[Answered]) -> None:
+    def _close(self, message: type[Reply]) -> None:
         question, self.question = self.question, ""
         if not question:
             return
         self.remove_class("-asking", "-said", "-hinting")
+        for bar in self.screen.query(KeyBar):
+            bar.show_instead(None)
         self.query_one("#said", Static).update("")
         self.post_message(message(question, self.query_one(Input).value))
 

@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 MARGIN = 1
 
@@ -15,7 +16,7 @@ class ReadingPane(ScrollView, can_focus=True):
     """Shows a text from its beginning, or from the line of its focus where that would lie below."""
 
     DEFAULT_CSS = """
-    ReadingPane { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $background; }
+    ReadingPane { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; background: $background; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll_down", "scroll down", id="reading.down", show=False),
@@ -43,14 +44,16 @@ class ReadingPane(ScrollView, can_focus=True):
         self.refresh()
 
     def _wrap(self) -> None:
-        # The width with a scroll bar, whether there is one now or not: no text is then wrapped twice.
         self._width = self.scrollable_content_region.width
-        width = self.content_size.width - 1 - 2 * MARGIN
+        width = self._width - 2 * MARGIN
         if width < 1:
             self._lines = []
             return
         self._lines = self._content.wrap(width)
-        self.virtual_size = Size(0, len(self._lines))
+        # Set without the layout of the whole screen that Textual would do for it, at every key.
+        size = Size(0, len(self._lines))
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
         self.scroll_to(y=self._first_line(width), animate=False)
         self.refresh()
 

@@ -1,0 +1,149 @@
+"""Questions to a process that ranks a dataset: it indexes what is there, and the whole once all of it is."""
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from textual.message_pump import MessagePump
+
+from itaudit.data.dataset import Dataset
+from itaudit.errors import UserError
+
+FIRST = 4000
+"""Instances that are indexed at once, so that an answer is there while the rest is being indexed."""
+HITS = 1000
+
+Words = Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The best instances for a question, best first: each position's score and what each word adds to it.
+
+    `instances` is how many were indexed; while they are not the `whole` dataset, a better answer is on its way.
+    """
+
+    question: str
+    scores: Mapping[int, float]
+    words: Mapping[int, Words]
+    instances: int
+    whole: bool
+
+
+class Ranker:
+    """The process, started with the first question. What it says is heard on the UI's thread."""
+
+    def __init__(self, node: MessagePump, heard: Callable[[Ranking], None], failed: Callable[[str], None]) -> None:
+        self._node = node
+        self._heard = heard
+        self._failed = failed
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._number = 0
+        self._question = ""
+        self._whole_sent = False
+
+    def ask(self, question: str, dataset: Dataset, complete: bool) -> None:
+        """Has instances ranked; answers come one after another, each better than the last."""
+        self._number += 1
+        self._question = question
+        first = self._process is None
+        if first:
+            self._start()
+        self._send({"ask": self._number, "question": question, "k": HITS})
+        if first:
+            self._give(dataset[:FIRST], "first", whole=complete and len(dataset) <= FIRST)
+        if complete:
+            self.give_whole(dataset)
+
+    def give_whole(self, dataset: Dataset) -> None:
+        """Has all of a dataset indexed, if anything was asked of it."""
+        if self._process is not None and not self._whole_sent:
+            self._give(dataset, "whole", whole=True)
+
+    def close(self) -> None:
+        """Ends the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _start(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="itaudit-")
+        # What it may complain of has no place on the screen.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "itaudit.trace.ranker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True, name="itaudit-ranker").start()
+
+    def _give(self, dataset: Dataset, name: str, whole: bool) -> None:
+        """Writes instances where the process maps them: off this thread, since all of them may be a gigabyte."""
+        if self._whole_sent:
+            return
+        self._whole_sent = whole
+        assert self._folder is not None
+        file = Path(self._folder.name) / f"{name}.arrow"
+
+        def write() -> None:
+            try:
+                dataset.save(file)
+            except UserError as error:
+                self._hand(self._failed, str(error))
+                return
+            self._send({"index": [str(file)], "whole": whole})
+
+        threading.Thread(target=write, daemon=True, name="itaudit-rows").start()
+
+    def _send(self, request: dict[str, Any]) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        try:
+            process.stdin.write(orjson.dumps(request) + b"\n")
+            process.stdin.flush()
+        except (OSError, ValueError):
+            self._hand(self._failed, "The process that ranks has died; ask again.")
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            message = orjson.loads(line)
+            if "problem" in message:
+                self._hand(self._failed, message["problem"])
+            elif message.get("answer") == self._number:
+                hits = message["hits"]
+                self._hand(
+                    self._heard,
+                    Ranking(
+                        self._question,
+                        {position: score for position, score, _ in hits},
+                        {position: words for position, _, words in hits},
+                        message["instances"],
+                        message["whole"],
+                    ),
+                )
+        if process is self._process:
+            self._hand(self._died, None)
+
+    def _died(self, _: None) -> None:
+        self.close()
+        self._whole_sent = False
+        self._failed("The process that ranks has died; ask again.")
+
+    def _hand(self, callback: Callable[[Any], None], value: Any) -> None:
+        try:
+            self._node.call_later(lambda: callback(value))
+        except RuntimeError:
+            # The app has gone.
+            return
