@@ -16,6 +16,7 @@ from itaudit.simplify.phrase_lists import listed_words
 _OPENING = regex.compile(
     r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$"
 )
+_LETTERS = regex.compile(r"\p{L}+")
 _NEVER = frozenset(("i", "ok", "a.m", "p.m", "am", "pm", "mr", "mrs", "ms", "dr", "st", "jr", "sr", "etc", "a"))
 
 
@@ -94,8 +95,10 @@ class KnownNames:
         self._pairs: set[tuple[str, str]] = set()
         for text in texts:
             for key in word_keys(text):
-                # What a proposal says of `Anne-Marie's` or of `HTML5` may be written apart, or in the plural.
                 self.stems.update((key, stem(key)))
+                if not key.isalpha():
+                    # `34.4C` and `HTML5` may be written apart in a proposal.
+                    self.stems.update(_LETTERS.findall(key))
             run: list[str] = []
             for name in name_words(text):
                 run = [*run, name.key] if name.following else [name.key]

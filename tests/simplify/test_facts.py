@@ -99,6 +99,7 @@ def test_what_the_instance_does_not_hold_is_new(response: str, proposal: str, ex
         ("It takes 40-50%.", "It takes 40% to 50%."),
         ("Water helps.", "Drinking water helps. Overall, it hydrates. Keep going."),
         ("Water helps.", '"Yes," he said. Answer: Water helps.'),
+        ("It was 34.4C in HTML5.", "It was 34.4 °C in HTML 5."),
         ("Water helps.", "## Health Benefits\n- Water: helps"),
         ("May I go?", "March on. May I?"),
     ],
