@@ -56,7 +56,9 @@ def name_words(text: str) -> list[NameWord]:
     found: list[NameWord] = []
     before = 0
     for word in words(text):
-        if any(c.isupper() or c.istitle() for c in word.text) and (key := word.key).split("'")[0] not in _NEVER:
+        # Lower case, as most words are, is told without a look at each letter.
+        capital = not word.text.islower() and any(c.isupper() or c.istitle() for c in word.text)
+        if capital and (key := word.key).split("'")[0] not in _NEVER:
             opening = any(at in starts for at in range(before, word.start + 1)) or bool(
                 _OPENING.search(text, max(0, word.start - 24), word.start)
             )

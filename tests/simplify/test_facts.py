@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from itaudit.analysis.words import sentence_bounds
 from itaudit.data.instance import Instance, Message
 from itaudit.simplify.dates import dates
-from itaudit.simplify.facts import new_facts
+from itaudit.simplify.facts import KnownFacts, new_facts
 from itaudit.simplify.numbers import numbers
 
 
@@ -131,7 +131,7 @@ TEXTS = st.text(max_size=300) | st.lists(
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
 def test_a_response_states_nothing_new_about_itself(text: str) -> None:
-    assert new_facts(instance(text), text) == []
+    assert KnownFacts([text]).new_in(text) == []
 
 
 @settings(max_examples=400, deadline=None)
