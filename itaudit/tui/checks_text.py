@@ -42,12 +42,13 @@ def checks_text(checks: Checks, confirmed: Collection[str] = ()) -> Content:
         lines.append(Content.styled(f"! {visible_line(reason)}", "bold $warning"))
     if confirmed:
         lines.append(Content.styled(f"✓ confirmed: {visible_line(', '.join(confirmed))}", "$success"))
-    kept = f"keeps {100 * checks.kept:.0f} % of the content words"
+    # What is less than wanted stands among the reasons already.
+    parts = [f"keeps {100 * checks.kept:.0f} % of the content words"] if checks.kept >= checks.threshold else []
     if checks.dropped:
         shown = visible_line(", ".join(checks.dropped[:_DROPPED]))
         more = f" … {len(checks.dropped) - _DROPPED:,} more" if len(checks.dropped) > _DROPPED else ""
-        kept += f"; dropped: {shown}{more}"
-    lines.append(Content.styled(kept, "$foreground-muted"))
+        parts.append(f"dropped: {shown}{more}")
+    lines.append(Content.styled("; ".join(parts), "$foreground-muted"))
     return Content("\n").join(lines)
 
 
