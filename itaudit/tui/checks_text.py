@@ -11,6 +11,8 @@ from itaudit.simplify.checks import Checks, check
 from itaudit.simplify.readability import Measures
 
 _DROPPED = 12
+_CHECKED = 20_000
+"""Characters of a text that are checked while it is typed; a proposal is always checked, whatever its length."""
 _GRAVE = 300.0
 """From this severity on a proposal is no answer: cut off, a refusal, empty, or not there."""
 
@@ -68,7 +70,7 @@ def _grade(measures: Measures) -> str:
 
 def length_line(text: str, instance: Instance | None) -> Content:
     """How long a text is; of a response, what the checks find against its source."""
-    if instance is None or not instance.response:
+    if instance is None or not instance.response or len(text) > _CHECKED or len(instance.response) > _CHECKED:
         return Content(f"words {len(text.split()):,} · characters {len(text):,}")
     checks = check(instance, text)
     if checks.unchanged:
