@@ -38,6 +38,8 @@ class Cached:
         self.warning = ""
         self.share: float | None = None
         """How much of the source was read, 0 to 1, where that is known."""
+        self.folder: Path | None = None
+        """Where the finished copy stands, once there is one."""
         self._options = options
         self._whole: Whole | None = None
         self._loader: Child | None = None
@@ -129,7 +131,7 @@ class Cached:
                 done = message["done"]
                 self.share = done[0] / done[1] if done and done[1] else None
             elif "whole" in message:
-                sha256 = message["sha256"]
+                sha256, self.folder = message["sha256"], Path(message["whole"])
             else:
                 self.problem = message["problem"]
         if sha256:
@@ -177,6 +179,7 @@ class Cached:
             self._parts, self._measured, self._whole = [], [], None
             self._start()
             return False
+        self.folder = whole.folder
         self._finish(whole.sha256)
         return True
 

@@ -149,7 +149,9 @@ def _words(part: Dataset, field: Field) -> pa.Array:
         instruction = _column(table, "instruction")
         if instruction.null_count:
             # A task's definition is the same in all its instances and would make them all alike.
-            own = pc.binary_join_element_wise(_large("task"), pc.cast(_column(table, "record"), pa.large_string()), _large("-"))
+            own = pc.binary_join_element_wise(
+                _large("task"), pc.cast(_column(table, "record"), pa.large_string()), _large("-")
+            )
             instruction = pc.coalesce(instruction, own)
         columns += [_contents(_column(table, "history")), instruction, _column(table, "input")]
     if field != "prompt":
@@ -305,4 +307,3 @@ def _grouped(exact: dict[int, int], near: dict[int, tuple[int, float]]) -> Itera
             tuple(round(similarity, 4) for _, similarity, _ in copies),
             sum(is_exact for _, _, is_exact in copies),
         )
-

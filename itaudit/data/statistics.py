@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ _FORMATS = {
     "heading": r"(?m)^[ \t]{0,3}#{1,6}[ \t]+\S",
     "code block": r"(?m)^[ \t]*(```|~~~)",
     "table": r"(?m)^[ \t]*\|?.*\|.*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*\|",
-    "bold": r"\*\*[^\s*][^*\n]*\*\*|\b__[^\s_][^_\n]*__",
+    "bold": r"\*\*[^\s*][^*\n]*\*\*",
     "emoji": r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}\x{2B50}\x{2B55}]",
     "URL": r"(?i)\bhttps?://\S|\bwww\.\w",
 }
@@ -279,11 +280,9 @@ def _edges(low: float, most: float, high: float, *, whole: bool) -> list[float]:
 
 def _languages(edited: EditedDataset, positions: Positions) -> tuple[list[tuple[str, int]], int]:
     """The languages of a sample, the most frequent first, and how many instances it has."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
     generator = np.random.default_rng(_SEED)
     sample = generator.choice(positions, min(_SAMPLE, len(positions)), replace=False)
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = _identifier()
     found: Counter[str] = Counter()
     for position in sample.tolist():
         instance = edited[position]
@@ -291,3 +290,11 @@ def _languages(edited: EditedDataset, positions: Positions) -> tuple[list[tuple[
         language, confidence = identifier.classify(text)
         found[language if len(text) >= _SHORT and confidence >= _CONFIDENCE else UNSURE] += 1
     return sorted(found.items(), key=lambda pair: (-pair[1], pair[0])), len(sample)
+
+
+@cache
+def _identifier() -> Any:
+    """Tells languages; its model takes half a second to load."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -6,12 +6,12 @@ import numpy as np
 from textual.content import Content
 
 from itaudit.sanitize import visible_line
-from itaudit.tui.dataset_asking import AskActions
+from itaudit.tui.dataset_selecting import SelectActions
 from itaudit.tui.feed import Feed
 from itaudit.tui.layout import shortened, text_cells
 
 
-def dataset_title(view: AskActions, feed: Feed | None, width: int) -> Content:
+def dataset_title(view: SelectActions, feed: Feed | None, width: int) -> Content:
     """Name and facts, the most important ones first; what has no room is left out."""
     edited = view.edited
     assert edited is not None
@@ -28,6 +28,8 @@ def dataset_title(view: AskActions, feed: Feed | None, width: int) -> Content:
         facts.append(f"filter: {view.selection_text}")
     if view.ranking is not None:
         facts.append(f"ranked{'' if view.ranking.whole else ' so far'}: {view.ranking.question}")
+    if view.grouping and view.duplicates is not None:
+        facts.append(f"{len(view.duplicates.groups):,} groups of duplicates")
     if view.pattern:
         count = int(np.count_nonzero(view.found))
         facts.append(f"{count:,} {'match' if count == 1 else 'matches'}")

@@ -19,7 +19,7 @@ import pytest
 from itaudit.data import cache_files
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset, joined
-from itaudit.data.export import write
+from itaudit.data.write import write
 from itaudit.data.load import Reading, load
 from itaudit.data.measures import joined_measures, measured
 from itaudit.errors import UserError

@@ -16,8 +16,8 @@ from textual.widgets import Static
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset
-from itaudit.data.overlay import Overlay
 from itaudit.data.searching import Pattern
+from itaudit.data.versions import overlay_of
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
@@ -98,6 +98,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         "dataset.delete",
         "dataset.tags",
         "dataset.export",
+        "dataset.statistics",
         "dataset.ask",
         "dataset.jump",
         "dataset.columns",
@@ -112,14 +113,15 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         *,
         index: int | None = None,
         highlights: Sequence[Evidence] = (),
+        version: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.source = source
+        self.version = version
         self.index = index
         self.highlights = tuple(highlights)
         self.clock = clock
-        self.feed: Feed | None = None
         self.shown: Shown = "edited"
         self._sought = index
         self._begun = clock()
@@ -150,6 +152,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
 
     def on_unmount(self) -> None:
         self.close_ranker()
+        self.stop_looking()
         if self.feed is not None:
             self.feed.close()
 
@@ -206,7 +209,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def _begin(self, dataset: Dataset) -> bool:
         """Shows the first rows; False where the edits can't be read."""
         try:
-            self.edited = EditedDataset(dataset, Overlay.of(dataset.path))
+            self.edited = EditedDataset(dataset, overlay_of(dataset.path, self.version))
         except UserError as error:
             self.query_one("#loading", Static).update(Content.styled(visible_line(str(error)), "$error"))
             self._ticking.stop()
@@ -268,7 +271,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         lines = self.query_one(LineList)
         here = self.position()
         before, self.listing = self.listing, listing
-        same_order = before.ascending and listing.ascending and not self.selects and self.ranking is None
+        same_order = before.ascending and listing.ascending and not (self.selects or self.ranking or self.grouping)
         if same_order and len(before) and len(str(len(before))) == len(str(len(listing))):
             lines.grow(len(listing))
             self._paint_title()
@@ -284,6 +287,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def repaint(self) -> None:
         if self.lines is not None:
             self.lines.found, self.lines.grouped = self.found, self.grouped
+            self.lines.copies = self.copies
             self.lines.patterns = [*self.filter.patterns, *(("", pattern) for pattern in self._patterns())]
             self.lines.scores = None if self.ranking is None else self.ranking.scores
         self.query_one(LineList).remake()
@@ -317,6 +321,9 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         elif self.ranking is not None:
             self.stop_asking()
             self.tell("")
+        elif self.grouping:
+            self.stop_grouping()
+            self.tell("")
         elif self.selection_text:
             self.select("")
             self.tell("")
@@ -324,7 +331,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             self.app.pop_screen()
 
     def show_all(self) -> None:
-        self.ranking = None
+        self.ranking, self.grouping = None, False
         self.select("")
 
     def action_switch(self) -> None:
@@ -395,7 +402,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             self.shown,
             self.highlights if row.source.index == self.index else (),
             patterns,
-            before=self.score_text(position),
+            before=self.score_text(position) or self.group_text(position),
         )
 
     def _patterns(self) -> list[Pattern]:

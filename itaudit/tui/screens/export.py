@@ -182,7 +182,8 @@ class ExportScreen(Screen[str]):
     def _export(self, app: App[Any], out: Path, options: ExportOptions) -> None:
         try:
             # Edits go on meanwhile; the export is of the state in which it began.
-            edited = EditedDataset(self.edited.source, Overlay.of(self.edited.source.path))
+            source, until = self.edited.source, self.edited.overlay.until
+            edited = EditedDataset(source, Overlay.of(source.path, until=until))
             report = export(edited, out, options)
         except UserError as error:
             done = self.Done(None, str(error))
