@@ -106,7 +106,7 @@ def filter_command(
     else:
         for position in chosen.tolist():
             instance = opened.edited[position]
-            _say(f"#{instance.index}\t{instance.prompt}\t{instance.response or ''}")
+            _say(*_cells(instance))
         more = f", {len(positions) - len(chosen):,} more" if len(chosen) < len(positions) else ""
         click.echo(f"{len(chosen):,} of {len(opened.edited):,} instances{more}", err=True)
 
@@ -221,7 +221,7 @@ def _check_writing(out: Path | None, format: str | None) -> None:
 
 
 def _write(dataset: "Dataset", out: Path, format: str | None, force: bool) -> None:
-    from itaudit.data.export import write
+    from itaudit.data.write import write
 
     write(dataset, out, format=format or dataset.format, overwrite=force)
 
@@ -295,11 +295,10 @@ def _groups(opened: "Opened", found: "Duplicates") -> list[dict[str, Any]]:
 
 def _print_groups(opened: "Opened", found: "Duplicates") -> None:
     for group in found.groups:
-        first = opened.edited[group.first]
-        _say(f"#{first.index}\t{first.prompt}\t{first.response or ''}")
+        _say(*_cells(opened.edited[group.first]))
         for copy, similarity in zip(group.copies, group.similarities, strict=True):
-            instance = opened.edited[copy]
-            _say(f"  {similarity:.2f}  #{instance.index}\t{instance.prompt}\t{instance.response or ''}")
+            number, *texts = _cells(opened.edited[copy])
+            _say(f"  {similarity:.2f}  {number}", *texts)
     share = len(found.copies) / max(1, found.instances)
     exact = sum(group.exact for group in found.groups)
     click.echo(
@@ -336,8 +335,12 @@ def _progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
         yield lambda reached: bar.update(reached - bar.pos)
 
 
-def _say(line: str) -> None:
-    click.echo(visible_line(line))
+def _cells(instance: "Instance") -> tuple[str, str, str]:
+    return f"#{instance.index}", instance.prompt, instance.response or ""
+
+
+def _say(*cells: str) -> None:
+    click.echo("\t".join(map(visible_line, cells)))
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -119,8 +119,9 @@ def _result(options: argparse.Namespace) -> dict[str, Any]:
     from itaudit.data.opened import open_whole
 
     opened = open_whole(options.source, format=options.format, split=options.split)
-    asked = (options.what, options.threshold, options.field, options.filter)
-    kept = _kept_at(opened.folder, opened.edited.overlay.path, asked)
+    overlay = opened.edited.overlay
+    asked = (options.what, options.threshold, options.field, options.filter, overlay.until)
+    kept = _kept_at(opened.folder, overlay.path, asked)
     if kept is not None and kept.exists():
         try:
             found: dict[str, Any] = orjson.loads(kept.read_bytes())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itaudit.data.cache import Cached
 from itaudit.data.edited import EditedDataset
-from itaudit.data.overlay import Overlay
+from itaudit.data.versions import overlay_of, split_version
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ def open_whole(
 
     `source` may name a version, see `itaudit.data.versions`; without one it is read with all its edits.
     """
-    cached = Cached.open(source, format=format, split=split)
+    name, version = split_version(source)
+    cached = Cached.open(name, format=format, split=split)
     dataset, measures = cached.whole(progress)
-    return Opened(EditedDataset(dataset, Overlay.of(dataset.path)), measures, cached.folder, cached.warning)
+    return Opened(EditedDataset(dataset, overlay_of(dataset.path, version)), measures, cached.folder, cached.warning)

@@ -3,10 +3,11 @@
 The rule. Code and tables stay as they are, and lists keep their items. In prose, sentences go that only announce the
 answer, repeat the question, speak of the model, sum up what was said or talk to the reader; openers such as `It is
 important to note that` are cut. Then, unless the response is short (`SHORT_SENTENCES`, `SHORT_WORDS`) or was asked
-for as one piece (`phrases/wanted_whole.txt`) or as a number of things, the sentences that score best are kept until they hold `KEPT_WORDS` of
-the words of the prose. A sentence scores the share of its content words that the prompt or other sentences have,
-more the earlier it stands, and less if it gives an example. One that leans on the sentence before it brings that
-along. Nothing is added, so that no fact can be new, and what is left is never empty.
+for as one piece (`phrases/wanted_whole.txt`) or as a number of things, the sentences that score best are kept until
+they hold `KEPT_WORDS` of the words of the prose. A sentence scores the share of its content words that the
+instruction or other sentences have, more the earlier it stands, and less if it gives an example. One that leans on
+the sentence before it brings that along. Nothing is added, so that no fact can be new, and what is left is never
+empty.
 """
 
 from collections import Counter
@@ -37,6 +38,7 @@ ENGINE = "extractive"
 _COUNTED = 20
 """Things that a request may ask for; a larger number in it is of something else."""
 
+_COUNTING = regex.compile(r"\s+\p{L}")
 # White space that stood between a dropped sentence and the next.
 _INDENT = regex.compile(r"\n[ \t\n]+")
 _ABBREVIATED = regex.compile(
@@ -80,12 +82,20 @@ def simplified(instance: Instance) -> str:
     return _settled(response, _rebuilt(parts, sentences), plain)
 
 
+def without_fillers(response: str) -> str:
+    """A response without the sentences around it that greet, announce, speak of the model or take leave."""
+    parts = blocks(response)
+    sentences = [sentence for at, part in enumerate(parts) if part.kind == "prose" for sentence in _sentences(at, part)]
+    _drop_fillers(frozenset(), sentences, parts, whole=True)
+    return _rebuilt(parts, sentences)
+
+
 def _wanted_whole(instruction: str) -> bool:
     """Whether a request asks for one piece, for detail or for a number of things, of which none should go."""
-    counted = (reading for number in numbers(instruction) for reading in number.readings)
-    return has_phrase(instruction, "wanted_whole") or any(
-        isinstance(reading, Fraction) and 2 <= reading <= _COUNTED for reading in counted
-    )
+    if has_phrase(instruction, "wanted_whole"):
+        return True
+    counted = (number for number in numbers(instruction) if _COUNTING.match(instruction, number.end))
+    return any(isinstance(said, Fraction) and 2 <= said <= _COUNTED for number in counted for said in number.readings)
 
 
 def _settled(response: str, made: str, plain: str) -> str:

@@ -1,5 +1,6 @@
 """Asking the dataset screen: instances ranked by BM25 for a question."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -7,6 +8,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from itaudit.data.cache import Cached
 from itaudit.sanitize import visible_line
 from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.listing import Listing
@@ -54,12 +56,16 @@ class AskActions(DatasetView):
             self.tell("The question has no words to look for.", "$error")
             return
         self.tell("Ranking …")
-        self._ranker.ask(self._question, self.edited.source, self.complete)
+        self._ranker.ask(self._question, self.edited.source, self.complete, self._folder())
 
     def rows_are_complete(self) -> None:
         """All rows are there, to be ranked too."""
         if self.edited is not None:
-            self._ranker.give_whole(self.edited.source)
+            self._ranker.give_whole(self.edited.source, self._folder())
+
+    def _folder(self) -> Path | None:
+        """Where the rows are kept for another process to map."""
+        return self.feed.folder if isinstance(self.feed, Cached) else None
 
     def stop_asking(self) -> None:
         """Lists what the filter leaves, in its order."""

@@ -11,7 +11,6 @@ from textual.content import Content
 from itaudit.data.cache import Cached
 from itaudit.tui.counting import Counting
 from itaudit.tui.dataset_view import DatasetView
-from itaudit.tui.feed import Feed
 from itaudit.tui.listing import Listing
 from itaudit.tui.widgets.prompt_line import PromptLine
 
@@ -31,7 +30,6 @@ class DuplicateActions(DatasetView):
 
     def __init__(self) -> None:
         super().__init__()
-        self.feed: Feed | None = None
         self.duplicates: Duplicates | None = None
         self.grouping = False
         self._groups: dict[int, Group] = {}

@@ -8,6 +8,7 @@ from textual.screen import Screen
 
 from itaudit.data.edited import EditedDataset
 from itaudit.tui.dataset_lines import DatasetLines
+from itaudit.tui.feed import Feed
 from itaudit.tui.listing import Flags, Listing, Positions
 
 if TYPE_CHECKING:
@@ -21,17 +22,19 @@ SHOWN: tuple[Shown, ...] = ("edited", "original", "difference")
 class DatasetView(Screen[None]):
     """A dataset with its edits on the screen.
 
-    `edited` is None until the first rows are there, and `complete` tells that all are. `selection_text` is the filter
-    as it was typed and `sort` the column that the list is sorted by, with a minus for descending. `measures` has a row
-    for each row of the dataset that is measured so far, and is None before. `found` flags the positions that the
-    search for `pattern` found, `grouped` those that have duplicates; either may be shorter than the dataset. Where
-    `grouped_known` tells that duplicates were looked for, `copies` are all but the first of each group.
+    `feed` is where the rows come from. `edited` is None until the first rows are there, and `complete` tells that all
+    are. `selection_text` is the filter as it was typed and `sort` the column that the list is sorted by, with a minus
+    for descending. `measures` has a row for each row of the dataset that is measured so far, and is None before.
+    `found` flags the positions that the search for `pattern` found, `grouped` those that have duplicates; either may
+    be shorter than the dataset. Where `grouped_known` tells that duplicates were looked for, `copies` are all but the
+    first of each group.
     """
 
     KEY_ORDER: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
+        self.feed: Feed | None = None
         self.edited: EditedDataset | None = None
         self.measures: pa.Table | None = None
         self.complete = False

@@ -141,7 +141,7 @@ def test_a_copy_of_a_copy_belongs_to_the_first(workshop: Open) -> None:
     assert group.similarities[0] == group.similarities[1] < 1
 
 
-WORD = st.sampled_from("a b c d".split())
+WORD = st.sampled_from(["a", "b", "c", "d"])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

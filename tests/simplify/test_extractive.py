@@ -49,16 +49,18 @@ def test_what_answers_nothing_goes_and_the_answer_stays(response: str, expected:
     assert made(response) == expected
 
 
+BLOCKS = (
+    "```python\n# **not** a heading\nx = a * b * c  # I hope this helps\n```\n\n"
+    "| a | b |\n|---|---|\n| 1 | snake_case_x |"
+)
+
+
 def test_decoration_is_flattened_and_code_tables_and_lists_stay_whole() -> None:
     response = (
         "Here are the bases:\n\n## The **four** bases 🎉\n* **Adenine**: pairs with _thymine_\n* Guanine\n\n"
-        "```python\n# **not** a heading\nx = a * b * c  # I hope this helps\n```\n\n| a | b |\n|---|---|\n| 1 | snake_case_x |\n"
-        "---\nI hope this helps!"
+        f"{BLOCKS}\n---\nI hope this helps!"
     )
-    assert made(response) == (
-        "The four bases\n- Adenine: pairs with thymine\n- Guanine\n\n"
-        "```python\n# **not** a heading\nx = a * b * c  # I hope this helps\n```\n\n| a | b |\n|---|---|\n| 1 | snake_case_x |"
-    )
+    assert made(response) == f"The four bases\n- Adenine: pairs with thymine\n- Guanine\n\n{BLOCKS}"
 
 
 CODE = 'def f(x):\n    """Note that x is **big**."""\n    if x > 1:\n        return x ** 2\n    return {"a": 1};\n'

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset, EditedRow
-from itaudit.data.overlay import Overlay
+from itaudit.data.versions import overlay_of
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
@@ -115,10 +115,12 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         *,
         index: int | None = None,
         highlights: Sequence[Evidence] = (),
+        version: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.source = source
+        self.version = version
         self.index = index
         self.highlights = tuple(highlights)
         self.clock = clock
@@ -210,7 +212,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def _begin(self, dataset: Dataset) -> bool:
         """Shows the first rows; False where the edits can't be read."""
         try:
-            self.edited = EditedDataset(dataset, Overlay.of(dataset.path))
+            self.edited = EditedDataset(dataset, overlay_of(dataset.path, self.version))
         except UserError as error:
             self.query_one("#loading", Static).update(Content.styled(visible_line(str(error)), "$error"))
             self._ticking.stop()
