@@ -70,7 +70,7 @@ class DuplicateActions(DatasetView):
         if isinstance(self.feed, Cached):
             from itaudit.data.compute import compute_duplicates
 
-            self._looking.start_child(compute_duplicates(self.feed.source, threshold=threshold))
+            self._looking.start_child(compute_duplicates(self.source_name(), threshold=threshold))
             return
 
         def count(tell: Callable[[float], None]) -> "Duplicates":

@@ -303,7 +303,7 @@ class SelectActions(AskActions, DuplicateActions):
 
         def start(counting: Counting[Statistics]) -> None:
             if isinstance(feed, Cached) and elsewhere:
-                counting.start_child(compute_statistics(feed.source, filter=self.selection_text))
+                counting.start_child(compute_statistics(self.source_name(), filter=self.selection_text))
             else:
                 counting.start_thread(count)
 

@@ -35,6 +35,7 @@ class DatasetView(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.feed: Feed | None = None
+        self.version = ""
         self.edited: EditedDataset | None = None
         self.measures: pa.Table | None = None
         self.complete = False
@@ -52,6 +53,11 @@ class DatasetView(Screen[None]):
     def view(self) -> Positions:
         """The positions of the dataset in the order in which they are listed, after filter and sort."""
         return self.listing.positions
+
+    def source_name(self) -> str:
+        """What another process reads the dataset by, as it is shown here."""
+        name = "" if self.feed is None else self.feed.source
+        return f"{name}@{self.version}" if self.version else name
 
     def position(self) -> int | None:
         """The position in the dataset of the instance under the cursor; None where no instance is shown."""
