@@ -27,7 +27,7 @@ class AskActions(DatasetView):
     """`B`: the instances that answer to a question, best first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("B", "ask", "ask", id="dataset.ask", tooltip="Rank the instances for a question (BM25)"),
+        Binding("B", "ask", "ask", id="dataset.ask", tooltip="Rank instances for a question (BM25)"),
     ]
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ class SearchActions(DatasetView):
     """`/`, `n`, `N` and `g`. What is found counts for the whole dataset; the keys stop at what is listed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "search", id="dataset.search", tooltip="Search a text or a /regular expression/"),
+        Binding("slash", "search", "search", id="dataset.search", tooltip="Search a text or a /regex/"),
         Binding("n", "match(1)", "next match", id="dataset.next_match", tooltip="Next match"),
         Binding("N", "match(-1)", "previous match", id="dataset.previous_match", show=False, tooltip="Previous match"),
         Binding("g", "jump", "go to", id="dataset.jump", tooltip="Go to a row number or an id"),

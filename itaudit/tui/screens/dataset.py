@@ -21,7 +21,7 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
-from itaudit.tui.dataset_lines import DatasetLines
+from itaudit.tui.dataset_lines import LEGEND, DatasetLines
 from itaudit.tui.dataset_searching import SearchActions
 from itaudit.tui.dataset_selecting import SelectActions
 from itaudit.tui.dataset_title import dataset_title
@@ -89,6 +89,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         Binding("equals_sign", "shown", "original", id="dataset.shown", tooltip="As edited, original, difference"),
         Binding("escape", "back", "back", id="dataset.back"),
     ]
+    MARKS = LEGEND
     KEY_ORDER = (
         "dataset.search",
         "dataset.filter",
@@ -127,6 +128,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self.shown: Shown = "edited"
         self._sought = index
         self._read: tuple[object, ...] = ()
+        self._header = Content()
         self._begun = clock()
 
     def compose(self) -> ComposeResult:
@@ -386,7 +388,10 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             return
         self._paint_title()
         width = self.query_one(LineList).scrollable_content_region.width - 2
-        self.query_one("#columns", Static).update(self.lines.header(max(1, width), self.sort), layout=False)
+        header = self.lines.header(max(1, width), self.sort)
+        if header != self._header:
+            self._header = header
+            self.query_one("#columns", Static).update(header, layout=False)
         reading = self._reading()
         # What is shown again, because rows came or an edit was made, stays where its reader is.
         read = (self.position(), self.shown, reading.focus)
