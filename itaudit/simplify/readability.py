@@ -25,7 +25,7 @@ def measures(text: str) -> Measures:
     plain = undecorated(text)
     bounds = sentence_bounds(plain)
     sentences = sum(1 for start, end in pairwise(bounds) if _speaks(plain[start:end]))
-    return Measures(len(text.encode().split()), sentences, len(text), grade(plain))
+    return Measures(len(text.encode(errors="replace").split()), sentences, len(text), grade(plain))
 
 
 def _speaks(sentence: str) -> bool:
