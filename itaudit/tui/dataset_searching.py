@@ -12,6 +12,7 @@ from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.listing import Flags, Listing, Positions
+from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.searching import matching_positions, parse_pattern, pattern_text
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
@@ -75,7 +76,7 @@ class SearchActions(DatasetView):
         dataset, pattern, start, edits = edited.source, self.pattern, self._reached, edited.edited_positions()
 
         def work(report: Callable[[tuple[int, Positions]], None]) -> None:
-            for step in matching_positions(dataset, pattern, start=start, edits=edits):
+            for step in matching_positions(dataset, pattern, start=start, edits=edits, pace=repaint_seconds()):
                 report(step)
 
         self._searching.start(

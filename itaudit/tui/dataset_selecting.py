@@ -1,5 +1,6 @@
 """What the dataset screen lists: filter, sort and columns, chosen as one goes."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ _TYPING = 0.15
 """Seconds without a key after which a filter that is being typed is tried."""
 _SHOWN = 0.25
 """Seconds after which what a selection found so far is listed."""
+_ONE = threading.Lock()
 _AGAIN = 0.5
 """Seconds at least between two selections while rows stream in."""
 
@@ -116,15 +118,17 @@ class SelectActions(AskActions, DuplicateActions):
                     told = time.monotonic()
                     report(Listing(np.concatenate(so_far)))
 
-            positions = select(
-                edited,
-                measures,
-                filter or Filter(),
-                sort or None,
-                matched=matched,
-                duplicates=duplicates,
-                progress=progress,
-            )
+            # One that was cancelled may not have noticed yet, and what is kept of the edits is shared.
+            with _ONE:
+                positions = select(
+                    edited,
+                    measures,
+                    filter or Filter(),
+                    sort or None,
+                    matched=matched,
+                    duplicates=duplicates,
+                    progress=progress,
+                )
             self._took = time.monotonic() - started
             report(Listing(positions, ascending=not sort))
 

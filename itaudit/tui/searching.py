@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 SLICE = 4096
 """Instances looked at between two chances to stop: some milliseconds of work."""
-PACE = 0.1
-"""Seconds of searching that are told of together: every telling repaints the list."""
 
 
 def parse_pattern(typed: str) -> "Pattern | None":
@@ -47,9 +45,9 @@ def matching_positions(
     start: int = 0,
     edits: Mapping[int, EditedRow] = MappingProxyType({}),
     slice_size: int = SLICE,
-    pace: float = PACE,
+    pace: float = 0.0,
 ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Searches from a position on; now and then, the position reached and the positions that match since.
+    """Searches from a position on; every `pace` seconds, the position reached and the positions that match since.
 
     Every text of an instance counts; of one in `edits`, by position, those that the edits leave.
     """

@@ -1,6 +1,5 @@
 """A dataset: its instances as a list that fills while they are read, and the one under the cursor to read."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from itaudit.tui.edited_text import row_text
 from itaudit.tui.feed import Feed, InMemory
 from itaudit.tui.instance_text import InstanceText, instance_json
 from itaudit.tui.listing import Listing
+from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
 from itaudit.tui.widgets.key_bar import KeyBar
@@ -47,39 +47,12 @@ WIDTHS = [(0, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-short"), (16, "-high")]
 
 
-def poll_seconds() -> float:
-    """Between two looks at the rows that came: every repaint costs bandwidth over SSH."""
-    return 0.5 if os.environ.get("SSH_CONNECTION") else 0.15
-
-
 class DatasetScreen(SelectActions, SearchActions, Workshop):
     """Shows a dataset, or a source while it is still read; `index` is the source row to stand on."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-    CSS = """
-    DatasetScreen { layout: vertical; background: $background; }
-    DatasetScreen #title { height: 1; padding: 0 1; background: $panel; }
-    DatasetScreen #body { height: 1fr; }
-    DatasetScreen #list { width: 2fr; height: 1fr; min-width: 8; min-height: 2; }
-    DatasetScreen #columns { height: 1; padding: 0 0 0 2; }
-    DatasetScreen #instances { height: 1fr; }
-    DatasetScreen #reading {
-        width: 3fr; height: 1fr; min-width: 8; min-height: 2;
-        border-left: solid $panel; border-title-color: $primary;
-    }
-    DatasetScreen #reading:focus { border-left: solid $primary; }
-    DatasetScreen.-narrow #body { layout: vertical; }
-    DatasetScreen.-narrow #list, DatasetScreen.-narrow #reading { width: 1fr; }
-    DatasetScreen.-narrow #list { height: 2fr; }
-    DatasetScreen.-narrow #reading { height: 3fr; border-left: none; border-top: solid $panel; }
-    DatasetScreen.-narrow #reading:focus { border-top: solid $primary; }
-    DatasetScreen.-short.-narrow #reading { display: none; border-top: none; }
-    DatasetScreen.-short.-narrow #columns { display: none; }
-    DatasetScreen.-short.-narrow.-reading #list { display: none; }
-    DatasetScreen.-short.-narrow.-reading #reading { display: block; }
-    DatasetScreen #loading { height: 1fr; padding: 1 2; }
-    """
+    CSS_PATH = "dataset.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("exclamation_mark", "rejected", "rejected", id="dataset.rejected", tooltip="Rows that were rejected"),
         Binding("y", "copy", "copy", id="dataset.copy", tooltip="Copy the instance as JSON"),
@@ -152,7 +125,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             else source
         )
         self.query_one("#body").display = False
-        self._ticking = self.set_interval(poll_seconds(), self._poll)
+        self._ticking = self.set_interval(repaint_seconds(), self._poll)
         self._poll(first=True)
 
     def on_unmount(self) -> None:
