@@ -88,19 +88,20 @@ def export(edited: EditedDataset, out: Path | None, options: ExportOptions | Non
     if not target.has_response:
         _check_answers(rows.values())
     dataset = _chosen(edited, options)
-    changed = {position: row for position, row in rows.items() if row.changed}
     if options.provenance:
         dataset = with_provenance(dataset, {row.source.id: row for row in rows.values()}, target.name)
     steps: Sequence[Mapping[str, Any]] = ()
     if options.transform is not None:
         dataset, steps = options.transform(dataset)
+        left = set(dataset.table.column("id").to_pylist())
+        rows = {position: row for position, row in rows.items() if row.source.id in left}
     if not len(dataset):
         raise UserError("no instance is left to export; widen the filter")
     check_fit(dataset, target)
     splits = _split(dataset, options)
     facts = Facts(
         edited=edited,
-        changed=list(changed.values()),
+        changed=[row for row in rows.values() if row.changed],
         deleted=_deleted(edited, options.positions),
         format=target.name,
         out=out.name if out else "",
@@ -126,7 +127,7 @@ def export(edited: EditedDataset, out: Path | None, options: ExportOptions | Non
         format=target.name,
         instances=len(dataset),
         splits=facts.splits if options.splits else {},
-        changed=len(changed),
+        changed=len(facts.changed),
         deleted=facts.deleted,
         engines=facts.engines(),
         conflicts=len(edited.conflicts()),

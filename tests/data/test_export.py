@@ -129,6 +129,11 @@ def test_transforms_come_after_the_edits_and_stand_on_the_card(edited: EditedDat
     assert [i.id for i in load(out)] == ["r1", "r2"]
     (step,) = orjson.loads(result.stdout)["steps"]
     assert (step["before"], step["after"]) == (19, 2)
+    longest = run(
+        "export", edited.source.path, "--out", out.with_name("b.jsonl"), "--transform", "longest:k=3", "--json"
+    )
+    # What is counted is what is exported.
+    assert (orjson.loads(result.stdout)["changed"], orjson.loads(longest.stdout)["changed"]) == (2, 0)
     assert "shortest:k=2" in (tmp_path / "a.jsonl.card.md").read_text()
 
 
