@@ -184,12 +184,15 @@ def test_neither_the_source_nor_strange_folders_are_written(edited: EditedDatase
     link.symlink_to(source)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("keep")
+    (tmp_path / "others" / "mine").mkdir(parents=True)
+    (tmp_path / "others" / "mine" / "a.json").write_text("{}")
     before = source.read_bytes()
-    for out in (source, link, tmp_path, tmp_path / "notes"):
+    for out in (source, link, tmp_path, tmp_path / "notes", tmp_path / "others"):
         with pytest.raises(UserError, match=r"never written|no dataset to overwrite"):
             export(edited, out, ExportOptions(overwrite=True))
     assert source.read_bytes() == before
     assert (tmp_path / "notes" / "mine.txt").read_text() == "keep"
+    assert (tmp_path / "others" / "mine" / "a.json").exists()
 
 
 def test_an_export_that_fails_half_way_leaves_nothing(json_lines: Lines, tmp_path: Path) -> None:
@@ -273,6 +276,18 @@ def test_a_definition_belongs_to_all_instances_of_its_task(tmp_path: Path) -> No
     assert (tmp_path / "tasks" / "README.md").exists()
     again = load(tmp_path / "tasks")
     assert [(i.instruction, i.extra["task"]) for i in again] == [("Answer.", "task1_a")] * 2
+
+
+def test_splits_of_tasks_stand_in_folders_of_task_files(tmp_path: Path, shared_data: Path) -> None:
+    source = sorted((shared_data / "superni").glob("*.json"))[0]
+    edited = open_edited(source)
+    for _ in range(2):
+        options = ExportOptions(splits={"train": 0.9, "test": 0.1}, overwrite=True, provenance=True)
+        report = export(edited, tmp_path / "tasks", options)
+    for split, count in report.splits.items():
+        part = load(tmp_path / "tasks" / split)
+        assert (part.format, len(part), len(part.tasks)) == ("superni", count, 1)
+    assert sum(report.splits.values()) == len(edited)
 
 
 def test_a_card_can_not_be_broken_by_names_and_reasons(tmp_path: Path) -> None:
