@@ -278,6 +278,27 @@ def test_a_definition_belongs_to_all_instances_of_its_task(tmp_path: Path) -> No
     assert [(i.instruction, i.extra["task"]) for i in again] == [("Answer.", "task1_a")] * 2
 
 
+def test_tasks_that_say_different_things_fit_one_csv_file(tmp_path: Path) -> None:
+    for number, more in enumerate(({"Reasoning": ["causal"]}, {"Domains": ["news"]}, {})):
+        items = [{"id": f"{number}-{n}", "input": str(n), "output": ["yes"]} for n in range(2)]
+        task = {"Definition": [f"task {number}"], "Positive Examples": [], "Negative Examples": [], **more}
+        (tmp_path / "tasks").mkdir(exist_ok=True)
+        (tmp_path / "tasks" / f"task{number}.json").write_bytes(orjson.dumps(task | {"Instances": items}))
+    edited = open_edited(tmp_path / "tasks")
+    edited.edit(3, {"response": "no"}, by="hand")
+    export(edited, tmp_path / "out.csv")
+    again = load(tmp_path / "out.csv")
+    assert again.rejected == ()
+    assert [(i.id, i.instruction, i.response) for i in again] == [
+        (i.id, i.instruction, i.response) for i in edited.dataset()
+    ]
+    assert [sorted(task.keys() & {"Reasoning", "Domains"}) for task in again.tasks.values()] == [
+        ["Reasoning"],
+        ["Domains"],
+        [],
+    ]
+
+
 def test_splits_of_tasks_stand_in_folders_of_task_files(tmp_path: Path, shared_data: Path) -> None:
     source = sorted((shared_data / "superni").glob("*.json"))[0]
     edited = open_edited(source)
