@@ -302,7 +302,7 @@ class Batch:
             row = edited.row(position)
             if row.deleted or any(edit.proposal == self.key(index) for edit in row.edits):
                 continue
-            stale = row.changed and row.instance.response != self.proposal(index).before
+            stale = hash(row.instance.response or "") != entry.before
             waiting.append(Waiting(position, entry, stale))
         return sorted(waiting, key=lambda one: (-one.entry.severity, one.entry.index))
 

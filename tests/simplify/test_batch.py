@@ -92,6 +92,19 @@ def test_a_batch_simplifies_accepts_rejects_and_undoes(tmp_path: Path) -> None:
     assert [one.position for one in batch.undecided(edited)] == [0, 2, 3]
 
 
+def test_a_proposal_for_an_edit_that_was_taken_back_is_stale(tmp_path: Path) -> None:
+    edited = dataset(tmp_path, 2)
+    edited.edit(0, {"response": "Sure! Rain is wet. I hope this helps!"}, by="hand")
+    batch = Batch.create(edited, range(2), Settings())
+    batch.start()
+    finish(batch)
+    assert [(one.position, one.stale) for one in batch.undecided(edited)] == [(0, False), (1, False)]
+    edited.undo(0)
+    assert [(one.position, one.stale) for one in batch.undecided(edited)] == [(0, True), (1, False)]
+    with pytest.raises(UserError, match="changed since"):
+        batch.accept(edited, 0)
+
+
 def test_the_queue_brings_the_gravest_first_and_leaves_out_what_changes_nothing(tmp_path: Path) -> None:
     edited = dataset(tmp_path, 4)
 
