@@ -20,12 +20,6 @@ from tests.simplify.server import Server, half_a_body, hangs, says, sends, servi
 RESPONSE = "Water is wet number {0}. It is important to note that water flows. I hope this helps!"
 
 
-@pytest.fixture(autouse=True)
-def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONFIG", "STATE", "CACHE"):
-        monkeypatch.setenv(f"ITAUDIT_{name}_DIR", str(tmp_path / name.lower()))
-
-
 def dataset(folder: Path, count: int, response: str = RESPONSE) -> EditedDataset:
     rows = [{"instruction": f"What is water {n}?", "input": "", "output": response.format(n)} for n in range(count)]
     path = folder / "water.json"
