@@ -19,9 +19,9 @@ import pytest
 from itaudit.data import cache_files
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset, joined
-from itaudit.data.write import write
 from itaudit.data.load import Reading, load
 from itaudit.data.measures import joined_measures, measured
+from itaudit.data.write import write
 from itaudit.errors import UserError
 from tests.data.test_dataset_formats import RECORDS
 

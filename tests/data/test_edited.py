@@ -279,3 +279,23 @@ def test_what_is_said_beside_messages_stays_with_them(json_lines: Lines) -> None
         {"n": 3},
         {"from": "chatgpt", "n": 4},
     ]
+
+
+def test_an_edit_of_a_row_without_an_id_touches_no_row_of_that_id(json_lines: Lines) -> None:
+    rows = [{"instruction": "a", "output": "x"} | ({} if id is None else {"id": id}) for id in ("1", None, None, 2)]
+    edited = open_edited(json_lines(rows))
+    ids = [instance.id for instance in edited.source]
+    assert len(set(ids)) == 4
+    assert (ids[0], ids[2]) == ("1", "2")
+    edited.edit(1, {"response": "y"}, by="hand")
+    edited.edit(3, {"response": "z"}, by="hand")
+    assert [i.response for i in open_edited(edited.source.path).dataset()] == ["x", "y", "x", "z"]
+
+
+def test_a_folder_that_holds_a_workshop_is_not_read_with_edits_for_rows(json_lines: Lines) -> None:
+    edited = open_edited(json_lines(ALPACA))
+    folder = Path(edited.source.path).parent
+    assert len(load(folder)) == 5
+    edited.edit(0, {"response": "x"}, by="hand")
+    with pytest.raises(UserError, match=r"holds source\.jsonl\.workshop, the edits of one of its files"):
+        load(folder)

@@ -85,7 +85,7 @@ def test_out_writes_what_passes_and_accept_makes_edits(
     ]
     assert written[5].response == LONG.format(5) and written.format == "alpaca"
     assert edited(file).edited_positions() == {}
-    with pytest.raises(UserError, match=r"out\.jsonl: is there already"):
+    with pytest.raises(UserError, match=r"out\.jsonl"):
         call(file, "--filter", "words>5", "--limit", 2, "--out", out)
 
     again = told(

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
-from itaudit.data.edited import EditedDataset
+from itaudit.data.edited import EditedDataset, EditedRow
 from itaudit.data.searching import Pattern
 from itaudit.data.versions import overlay_of
 from itaudit.errors import UserError
@@ -124,6 +124,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self.clock = clock
         self.shown: Shown = "edited"
         self._sought = index
+        self._read: tuple[object, ...] = ()
         self._begun = clock()
 
     def compose(self) -> ComposeResult:
@@ -191,7 +192,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         columns = self.lines.available()
         self.measures = self.lines.measures = feed.measures
         if newly:
-            self.lines.rows = self.edited.edited_positions()
+            self.lines.rows = _with_edits(self.edited)
         just_now = feed.complete and not self.complete
         self.complete = feed.complete or bool(feed.problem)
         self.rows_came()
@@ -214,7 +215,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             self.query_one("#loading", Static).update(Content.styled(visible_line(str(error)), "$error"))
             self._ticking.stop()
             return False
-        self.lines = DatasetLines(self.edited, rows=self.edited.edited_positions(), chosen=self.chosen_columns())
+        self.lines = DatasetLines(self.edited, rows=_with_edits(self.edited), chosen=self.chosen_columns())
         self.query_one("#loading").display = False
         self.query_one("#body").display = True
         self.query_one(LineList).focus()
@@ -258,7 +259,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def changed(self, positions: set[int]) -> None:
         if self.edited is None or self.lines is None:
             return
-        self.lines.rows = self.edited.edited_positions()
+        self.lines.rows = _with_edits(self.edited)
         self.search_again(positions)
         if self.selects:
             self.reselect()
@@ -385,7 +386,10 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         width = self.query_one(LineList).scrollable_content_region.width - 2
         self.query_one("#columns", Static).update(self.lines.header(max(1, width), self.sort), layout=False)
         reading = self._reading()
-        self.query_one(ReadingPane).show(reading.content, reading.focus)
+        # What is shown again, because rows came or an edit was made, stays where its reader is.
+        read = (self.position(), self.shown, reading.focus)
+        self.query_one(ReadingPane).show(reading.content, reading.focus, keep=read == self._read)
+        self._read = read
 
     def _reading(self) -> InstanceText:
         assert self.edited is not None
@@ -407,7 +411,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
 
     def _patterns(self) -> list[Pattern]:
         """What the search and the question look for."""
-        return [*([self.pattern] if self.pattern else []), *self.question_patterns()]
+        return [*([self.pattern] if self.pattern else []), *(self.question_patterns if self.ranking else [])]
 
     def _paint_title(self) -> None:
         title = dataset_title(self, self.feed, max(1, self.size.width - 2))
@@ -417,3 +421,8 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         assert self.lines is not None
         position = self.listing.position(line)
         return Content() if position is None else self.lines.line(position, width)
+
+
+def _with_edits(edited: EditedDataset) -> dict[int, EditedRow]:
+    """The instances that edits say anything of, those that were all taken back left out."""
+    return {position: row for position, row in edited.edited_positions().items() if row.edits or row.conflicts}
