@@ -1,37 +1,63 @@
-"""Draws the screens of a demo run into docs/pictures as SVG: `make pictures`, after `make demo`.
+"""Draws the screens of a demo run and of a sample dataset into docs/pictures as SVG: `make pictures`, after `make demo`.
 
 Usage: python docs/make_pictures.py [RUN]
 """
 
 import asyncio
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from itaudit.tui.app import ItauditApp
 
 PICTURES = Path(__file__).parent / "pictures"
 
-# Name, size, and the keys that lead to what the picture shows.
-VIEWS = [
+SAMPLE = Path(__file__).parents[1] / "samples" / "long_answers.jsonl"
+
+# Name, size, and the keys that lead to what the picture shows: of a run, and of a copy of the sample dataset.
+OF_RUN = [
     ("stepper", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "escape"]),
     ("stepper-80x24", (80, 24), ["slash", *"volley", "enter", "3", "n", "n", "escape"]),
     ("dataset", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "enter"]),
     ("live", (130, 40), ["L"]),
     ("help", (130, 40), ["question_mark"]),
 ]
+OF_DATASET = [
+    ("workshop", (130, 36), ["f", *"words>40", "enter", "o", "enter", "j"]),
+    ("simplify", (100, 36), ["j", "s"]),
+    ("simplify-80x24", (80, 24), ["j", "s"]),
+    ("edit", (100, 30), ["j", "s", "a", "e"]),
+    ("review", (130, 36), ["b", "y", "PAUSE", "r"]),
+    ("statistics", (100, 36), ["S"]),
+    ("log", (100, 30), ["s", "a", "v"]),
+    ("export", (100, 24), ["s", "a", "x"]),
+]
 
 
-async def draw(run: Path) -> None:
-    for name, size, keys in VIEWS:
-        app = ItauditApp(run, run.parent)
-        async with app.run_test(size=size) as pilot:
-            for key in keys:
+async def draw(path: Path, name: str, size: tuple[int, int], keys: list[str], runs_dir: Path) -> None:
+    app = ItauditApp(path, runs_dir)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(2.0)
+        for key in keys:
+            if key == "PAUSE":
+                await pilot.pause(5.0)
+            else:
                 await pilot.press(key)
-                await pilot.pause(0.2)
-            await pilot.pause(1.0)
-            app.save_screenshot(f"{name}.svg", path=str(PICTURES))
+                await pilot.pause(0.3)
+        await pilot.pause(2.0)
+        app.save_screenshot(f"{name}.svg", path=str(PICTURES))
+
+
+async def main(run: Path) -> None:
+    for name, size, keys in OF_RUN:
+        await draw(run, name, size, keys, run.parent)
+    for name, size, keys in OF_DATASET:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copy(SAMPLE, folder))
+            await draw(copy, name, size, keys, run.parent)
 
 
 if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
-    asyncio.run(draw(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo").resolve()))
+    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo").resolve()))

@@ -45,10 +45,19 @@ def cli(context: click.Context) -> None:
 @cli.command("open")
 @click.argument("path", type=click.Path(path_type=Path))
 def open_command(path: Path) -> None:
-    """Opens the workbench on a run or a dataset file."""
+    """Opens the workbench on a run or a dataset file; FILE@NAME shows an earlier version of a dataset."""
+    version = ""
+    if not path.exists() and "@" in path.name:
+        from itaudit.data.versions import overlay_of, split_version
+
+        name, version = split_version(str(path))
+        path = Path(name)
+        if version and path.exists():
+            # A version that there is not is told before the screens take the terminal.
+            overlay_of(str(path.absolute()), version)
     if not path.exists():
         raise UserError(f"{path}: no such file or run; `itaudit ls` lists the runs there are", code=2)
-    open_workbench(path)
+    open_workbench(path, version)
 
 
 @cli.command("run")
@@ -293,8 +302,8 @@ def show(run: Any, *, as_json: bool) -> None:
     Console().print(format_summary(run))
 
 
-def open_workbench(path: Path | None) -> None:
-    """The workbench on a path, or on its home screen."""
+def open_workbench(path: Path | None, version: str = "") -> None:
+    """The workbench on a path, or on its home screen; `version` is that of a dataset, with all its edits if empty."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("the workbench needs a terminal; `itaudit show RUN` and `--json` work without one", code=2)
     source = None
@@ -306,7 +315,7 @@ def open_workbench(path: Path | None) -> None:
         source = Cached.open(path)
     from itaudit.tui.app import ItauditApp
 
-    ItauditApp(path, paths.runs_dir(), source=source).run()
+    ItauditApp(path, paths.runs_dir(), source=source, version=version).run()
 
 
 def _is_run(path: Path) -> bool:

@@ -154,6 +154,7 @@ def _changed_field(name: str, old: Any, new: Any) -> "Text":
     from itaudit.sanitize import visible
 
     text = _line(f"    {name}: ")
+    old, new = _conversation(old), _conversation(new)
     if isinstance(old, str) and isinstance(new, str):
         pieces = word_changes(old, new)
     else:
@@ -166,6 +167,13 @@ def _changed_field(name: str, old: Any, new: Any) -> "Text":
         else:
             text.append(f"{{+{visible(piece)}+}}", "green")
     return text
+
+
+def _conversation(value: Any) -> Any:
+    """Turns as one text, so that they can be compared word by word; anything else as it is."""
+    if not isinstance(value, list) or not all(isinstance(turn, dict) and "role" in turn for turn in value):
+        return value
+    return "".join(f"\n{turn['role']}: {turn.get('content', '')}" for turn in value)
 
 
 def _line(line: str) -> "Text":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from itaudit.data.edited import EditedDataset
     from itaudit.data.edits import Edit, Entry
     from itaudit.data.export import ExportReport, Transform
+    from itaudit.steps import Ifd
 
 _format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
 _turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn that was edited, from 0.")
@@ -226,18 +227,30 @@ def transform_of(texts: Sequence[str]) -> "Callable[[EditedDataset], Transform] 
     """What makes the transform of an export from the texts of its steps; None without any. Raises UserError."""
     if not texts:
         return None
+    from itaudit.steps import measured_with
     from itaudit.transforms import apply, parse_steps
 
-    steps = parse_steps(texts)
+    steps = measured_with(parse_steps(texts), "embedded")
 
     def prepared(edited: "EditedDataset") -> "Transform":
         def transform(dataset: "Dataset") -> "tuple[Dataset, list[dict[str, Any]]]":
-            made, records = apply(dataset, steps, whole=edited.dataset())
+            made, records = apply(dataset, steps, whole=edited.dataset(), difficulties=_measured)
             return made, [record.to_json() for record in records]
 
         return transform
 
     return prepared
+
+
+def _measured(dataset: "Dataset", step: "Ifd") -> "Sequence[float | None]":
+    """The difficulty of instances by the model that a step names."""
+    # Only a step that measures pays for loading the model libraries.
+    from itaudit.cli_ifd import progress_bar
+    from itaudit.engine.ifd import measured_by
+    from itaudit.recipe import Base, Context
+
+    with progress_bar() as progress:
+        return measured_by(Base(), "auto", Context(), progress)(dataset, step)
 
 
 def report_lines(report: "ExportReport") -> list[str]:

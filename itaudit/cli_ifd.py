@@ -74,7 +74,7 @@ def ifd_command(
     from itaudit.engine.ifd import difficulties, load_for_ifd
 
     loaded = load_for_ifd(base, device)
-    with _progress() as progress:
+    with progress_bar() as progress:
         found = difficulties(loaded, dataset, context, max_length=max_length, progress=progress)
     write(with_columns(dataset, _columns(found)), out, format=dataset.format, overwrite=force)
     _tell(_document(dataset, out, loaded.files.name, found), as_json=as_json)
@@ -126,7 +126,7 @@ def _tell(document: dict[str, Any], *, as_json: bool) -> None:
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[int, int], None]]":
+def progress_bar() -> "Iterator[Callable[[int, int], None]]":
     """Progress on standard error: a bar in a terminal, a line now and then elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

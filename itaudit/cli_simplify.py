@@ -67,11 +67,9 @@ def simplify_command(file: str | None, as_json: bool, edit_prompt: bool, **optio
         return
     if file is None:
         raise UserError("give the FILE to simplify", code=2)
-    out: Path | None = options["out"]
-    if out is not None and out.exists() and not options["force"]:
-        raise UserError(f"{out}: is there already; give another --out, or --force to replace it", code=2)
     settings.require_engine("--engine endpoint")
     edited, positions = _chosen(file, options)
+    _check_out(edited.source, options)
     if options["estimate"]:
         _tell_estimate(edited, positions, settings, as_json=as_json)
         return
@@ -113,18 +111,30 @@ def _chosen(file: str, options: dict[str, Any]) -> "tuple[EditedDataset, Sequenc
     """The dataset with its edits, and which instances of it are meant."""
     from itaudit.data.cache import Cached
     from itaudit.data.edited import EditedDataset
-    from itaudit.data.overlay import Overlay
     from itaudit.data.selection import parse_filter, select
+    from itaudit.data.versions import overlay_of, split_version
 
     wanted = parse_filter(options["filter_text"])
-    cached = Cached.open(file, format=options["format"], split=options["split"], turn=options["turn"])
+    name, version = split_version(file)
+    cached = Cached.open(name, format=options["format"], split=options["split"], turn=options["turn"])
     try:
         dataset, measures = cached.whole()
     finally:
         cached.close()
-    edited = EditedDataset(dataset, Overlay.of(dataset.path))
+    edited = EditedDataset(dataset, overlay_of(dataset.path, version))
     positions = select(edited, measures, wanted).tolist() if options["filter_text"] else list(range(len(dataset)))
     return edited, positions[: options["limit"]]
+
+
+def _check_out(dataset: "Dataset", options: dict[str, Any]) -> None:
+    """Raises UserError where --out can't be written: after hours of work would be late to say so."""
+    out: Path | None = options["out"]
+    if out is not None:
+        from itaudit.data import formats
+        from itaudit.data.write import check_fit, check_place
+
+        check_place(dataset.path, {"": dataset}, out, overwrite=options["force"])
+        check_fit(dataset, formats.named(options["target"] or dataset.format))
 
 
 def _tell_estimate(edited: "EditedDataset", positions: "Sequence[int]", settings: "Settings", *, as_json: bool) -> None:
@@ -307,7 +317,7 @@ def _accept_passing(edited: "EditedDataset", batch: "Batch") -> int:
 
 def _with_passing(edited: "EditedDataset", batch: "Batch") -> "Dataset":
     """The dataset with its edits, and with the proposals that pass and were not rejected."""
-    from itaudit.data.edited import EditedRow, with_rows
+    from itaudit.data.edited_rows import EditedRow, with_rows
 
     rows = edited.edited_positions()
     for each in batch.undecided(edited):

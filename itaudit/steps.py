@@ -158,6 +158,13 @@ def parse_steps(texts: Iterable[str]) -> list[AnyStep]:
     return steps
 
 
+def measured_with(steps: Iterable[AnyStep], model: str) -> list[AnyStep]:
+    """The steps, with `model` named wherever one needs a model and names none."""
+    return [
+        step.model_copy(update={"model": model}) if isinstance(step, Ifd) and not step.model else step for step in steps
+    ]
+
+
 def _pairs(text: str, where: str, kind: type[AnyStep]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     at = 0

@@ -11,6 +11,7 @@ import pytest
 SAMPLES = Path(__file__).parents[1] / "samples"
 DATASET = SAMPLES / "inventions_and_facts.jsonl"
 PROMPTS = SAMPLES / "prompts.jsonl"
+LONG_ANSWERS = SAMPLES / "long_answers.jsonl"
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -81,3 +82,18 @@ def test_text_is_plain(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.endswith("\n")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text)
+
+
+def test_long_answers_have_something_to_simplify() -> None:
+    from itaudit.data.load import load
+    from itaudit.simplify.checks import check
+    from itaudit.simplify.extractive import simplified
+
+    dataset = load(LONG_ANSWERS)
+    assert dataset.rejected == ()
+    shorter = 0
+    for instance in dataset:
+        after = simplified(instance)
+        assert check(instance, after).passes, instance.instruction
+        shorter += len(after) < len(instance.response or "")
+    assert shorter == 14

@@ -27,6 +27,8 @@ class Builder:
         self._rejected: list[Rejection] = []
         self._tasks: dict[int, Record] = {}
         self._ids: set[str] = set()
+        # Which rows were numbered for want of an id: one byte a row.
+        self._numbered = bytearray()
         self._index = 0
         self._record = 0
         self._accepted = 0
@@ -86,6 +88,7 @@ class Builder:
 
     def _reject(self, reason: str) -> None:
         self._rejected.append(Rejection(self._index, reason))
+        self._numbered.append(False)
         self._index += 1
 
     def _take(self, row: Row | RowError, native_names: frozenset[str]) -> bool:
@@ -105,7 +108,7 @@ class Builder:
             self._ids.add(row.id)
         values = (
             self._index,
-            str(self._index) if row.id is None else row.id,
+            self._id(row.id),
             row.instruction,
             row.input,
             row.response,
@@ -118,9 +121,20 @@ class Builder:
         )
         for column, value in zip(self._columns, values, strict=True):
             column.append(value)
+        self._numbered.append(row.id is None)
         self._index += 1
         self._accepted += 1
         return True
+
+    def _id(self, own: str | None) -> str:
+        """A row's own id, or its number; told apart where one row's number is another row's id."""
+        id = str(self._index) if own is None else own
+        if own is None:
+            taken = id in self._ids
+        else:
+            number = int(own) if own.isascii() and own.isdigit() and len(own) < 19 else len(self._numbered)
+            taken = str(number) == own and number < len(self._numbered) and bool(self._numbered[number])
+        return f"{id}#{self._index}" if taken else id
 
 
 def _json(value: Record) -> str | None:

@@ -148,9 +148,10 @@ def _same(before: list[Any], after: list[Any]) -> bool:
 
 
 def _storable(type: pa.DataType, *, nested: bool = False) -> bool:
-    """Whether Parquet can hold the type: no objects without fields, no lists of nothing but null."""
+    """Whether Parquet can hold the type: no objects without fields, no lists of nothing but null, no NUL in a name."""
     if pa.types.is_struct(type):
-        return type.num_fields > 0 and all(_storable(field.type, nested=True) for field in type)
+        named = type.num_fields > 0 and all("\0" not in field.name for field in type)
+        return named and all(_storable(field.type, nested=True) for field in type)
     if pa.types.is_list(type):
         return _storable(type.value_type, nested=True)
     return not (nested and pa.types.is_null(type))

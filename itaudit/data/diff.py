@@ -8,9 +8,13 @@ from typing import Any, Literal
 from itaudit.data.dataset import Dataset
 from itaudit.data.instance import Instance
 
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+# A word or sign with the white space behind it; before the first word there may be white space alone.
+_WORDS = re.compile(r"(\w+|[^\w\s]|^)(\s*)")
 # Matching words takes time with the product of both lengths.
 _MOST_WORDS = 4000
+
+
+WordChange = tuple[Literal["same", "removed", "added"], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +71,35 @@ def _fields(instance: Instance) -> dict[str, Any]:
     return fields | {f"extra.{name}": value for name, value in instance.extra.items()}
 
 
-def word_changes(before: str, after: str) -> list[tuple[Literal["same", "removed", "added"], str]]:
-    """The stretches of two texts, in order: common to both, only in the first, only in the second."""
+def word_changes(before: str, after: str) -> list[WordChange]:
+    """The stretches of two texts, in order: common to both, only in the first, only in the second.
+
+    Words are matched whatever white space stands between them, which is then compared where it follows the same word.
+    """
     old, new = _WORDS.findall(before), _WORDS.findall(after)
     if len(old) > _MOST_WORDS or len(new) > _MOST_WORDS:
         return [("removed", before), ("added", after)]
-    changes: list[tuple[Literal["same", "removed", "added"], str]] = []
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "equal":
-            changes.append(("same", "".join(old[i:j])))
+    changes: list[WordChange] = []
+    # White space among the words to match would match everywhere, and take most of the time.
+    matcher = difflib.SequenceMatcher(None, [word for word, _ in old], [word for word, _ in new], autojunk=False)
+    for tag, i, j, k, m in matcher.get_opcodes():
+        if tag != "equal":
+            _put(changes, "removed", "".join(word + space for word, space in old[i:j]))
+            _put(changes, "added", "".join(word + space for word, space in new[k:m]))
             continue
-        if i < j:
-            changes.append(("removed", "".join(old[i:j])))
-        if k < m:
-            changes.append(("added", "".join(new[k:m])))
+        for (word, was), (_, now) in zip(old[i:j], new[k:m], strict=True):
+            _put(changes, "same", word)
+            if was == now:
+                _put(changes, "same", was)
+            else:
+                _put(changes, "removed", was)
+                _put(changes, "added", now)
     return changes
+
+
+def _put(changes: list[WordChange], kind: Literal["same", "removed", "added"], text: str) -> None:
+    """Adds a stretch, to the last one where that is of its kind."""
+    if text and changes and changes[-1][0] == kind:
+        changes[-1] = (kind, changes[-1][1] + text)
+    elif text:
+        changes.append((kind, text))

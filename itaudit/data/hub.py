@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 def _quiet() -> Iterator[None]:
     """Keeps the library's progress bars and retry notices off the terminal, which may belong to a screen."""
     import datasets
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
-    bars = datasets.are_progress_bars_disabled()
+    bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
     datasets.disable_progress_bars()
+    disable_progress_bars()
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
@@ -35,6 +37,8 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
         if not bars:
             datasets.enable_progress_bars()
+        if not hub_bars:
+            enable_progress_bars()
 
 
 def is_saved(source: str | Path) -> bool:
@@ -131,6 +135,9 @@ def push(splits: Mapping[str, pa.Table], name: str, *, card: str, private: bool,
     shown = visible(name)
     # The base of all errors of the library's HTTP client, which differs from version to version.
     http_error: type[Exception] = HfHubHTTPError.__bases__[0]
+    # The library meets an answer that is not the hub's, such as a proxy's, with a KeyError or worse.
+    strange = (LookupError, AttributeError, TypeError)
+    refusals = (OSError, ValueError, RuntimeError, DatasetsError, http_error, pa.ArrowException, *strange)
     try:
         with _quiet():
             api = HfApi(library_name="itaudit")
@@ -145,7 +152,7 @@ def push(splits: Mapping[str, pa.Table], name: str, *, card: str, private: bool,
             )
             as_datasets(splits).push_to_hub(url.repo_id, private=private)
             return str(url)
-    except (OSError, ValueError, RuntimeError, TypeError, DatasetsError, http_error, pa.ArrowException) as error:
+    except refusals as error:
         if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code == 409:
             raise UserError(f"{shown}: stands on the hub already; name another, or overwrite it with --force") from None
         first = visible((str(error).strip().splitlines() or [type(error).__name__])[0][:200])

@@ -197,6 +197,11 @@ def _open_folder(folder: Path, split: str | None) -> _Opened:
         if not any(name.suffix.lower() in _SUFFIXES for name in folder.rglob("*")):
             wanted = "expected task files, a saved `datasets` directory or data files"
             raise UserError(f"{shown(folder)}: holds no dataset; {wanted}")
+        workshop = next(folder.rglob("*.workshop/edits.jsonl"), None)
+        if workshop is not None:
+            # The library would take the edits for rows, and the workshop's name for that of a split.
+            told = f"holds {shown(workshop.parent.relative_to(folder))}, the edits of one of its files"
+            raise UserError(f"{shown(folder)}: {told}; load that file itself, or move its workshop elsewhere")
     from itaudit.data import hub
 
     table = hub.load_split(folder, split)

@@ -91,7 +91,13 @@ class Endpoint:
         Raises EndpointError where it has none, or several to choose from.
         """
         if not self.model:
-            told = await self._asked("models", self._client.models.with_raw_response.list(extra_headers=self._headers))
+            try:
+                request = self._client.models.with_raw_response.list(extra_headers=self._headers)
+                told = await self._asked("models", request)
+            except EndpointError as error:
+                # Some servers can't list their models, and answer for the one that is named all the same.
+                hint = "; if it is there, give simplify.endpoint.model (--model)"
+                raise EndpointError(f"{error}{hint if error.kind != 'fatal' else ''}", error.kind) from None
             listed = told.get("data")
             names = [m["id"] for m in listed or () if isinstance(m, dict) and isinstance(m.get("id"), str)]
             if len(names) != 1:

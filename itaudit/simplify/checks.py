@@ -8,6 +8,7 @@ import regex
 
 from itaudit.analysis.words import content_words, word_key
 from itaudit.data.instance import Instance
+from itaudit.simplify.extractive import without_fillers
 from itaudit.simplify.facts import NewFact, new_facts
 from itaudit.simplify.names import stem
 from itaudit.simplify.phrase_lists import has_phrase, listed_words
@@ -25,10 +26,11 @@ _ITEM = regex.compile(r"^[ \t]*(?:[-*+•–·|]|[(\[]?[\p{L}\p{N}]{1,3}[.)\]:])
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What was found about a proposal. `compression` is its length over the response's, in characters (1.0 is as long).
+    """What was found about a proposal.
 
     `dropped` are the response's content words that the proposal has in no inflection, as they stand, each once, and
-    `kept` is the share of them that it has, 0 to 1. `threshold` is the least share that passes.
+    `kept` is the share that it has, 0 to 1; words of fillers (`I hope this helps`) count for neither. `compression`
+    is the proposal's length over the response's, in characters. `threshold` is the least share kept that passes.
     """
 
     new_facts: tuple[NewFact, ...]
@@ -108,7 +110,7 @@ def check(instance: Instance, after: str, *, finish: str | None = None, threshol
     `finish` is why the model stopped, as it says itself; `length` is an answer that was cut off.
     """
     before = instance.response or ""
-    dropped, kept = _dropped(before, after)
+    dropped, kept = _dropped(without_fillers(before), after)
     return Checks(
         new_facts=tuple(new_facts(instance, after)),
         dropped=dropped,

@@ -1,12 +1,13 @@
 """A simpler response without a model: fillers dropped, decoration flattened, and the sentences that answer kept.
 
 The rule. Code and tables stay as they are, and lists keep their items. In prose, sentences go that only announce the
-answer, repeat the question, speak of the model, sum up what was said or talk to the reader; openers such as `It is
-important to note that` are cut. Then, unless the response is short (`SHORT_SENTENCES`, `SHORT_WORDS`) or was asked
-for as one piece (`phrases/wanted_whole.txt`) or as a number of things, the sentences that score best are kept until they hold `KEPT_WORDS` of
-the words of the prose. A sentence scores the share of its content words that the prompt or other sentences have,
-more the earlier it stands, and less if it gives an example. One that leans on the sentence before it brings that
-along. Nothing is added, so that no fact can be new, and what is left is never empty.
+answer, repeat the question, speak of the model, sum up what was said, praise the subject or talk to the reader;
+openers such as `It is important to note that` are cut. Then, unless the response is short (`SHORT_SENTENCES`,
+`SHORT_WORDS`) or was asked for as one piece (`phrases/wanted_whole.txt`), as a number of things or as the answer to
+several questions, the sentences that score best are kept until they hold `KEPT_WORDS` of the words of the prose. A
+sentence scores the share of the instruction's content words that it has, the share of its own that the instruction or
+other sentences have, more the earlier it stands, and less if it gives an example. One that leans on the sentence
+before it brings that along. Nothing is added, so that no fact can be new, and what is left is never empty.
 """
 
 from collections import Counter
@@ -27,7 +28,7 @@ from itaudit.simplify.plain import undecorated
 
 SHORT_SENTENCES = 2
 SHORT_WORDS = 25
-KEPT_WORDS = 0.65
+KEPT_WORDS = 0.75
 """Share of the words of prose that selected sentences hold at least."""
 REPEATED = 0.6
 """Share of a summary's content words that the rest has to hold for the summary to go."""
@@ -37,7 +38,15 @@ ENGINE = "extractive"
 _COUNTED = 20
 """Things that a request may ask for; a larger number in it is of something else."""
 
+_COUNTING = regex.compile(r"\s+\p{L}")
+# Where a question begins: at the start of a sentence, or after `and`.
+_ASKING = regex.compile(
+    r"(?:(?:^|[.?!:]\s+)(?:\p{L}+\s+)?|(?:\band|\bor|,|;)\s+(?:then\s+)?(?:(?:in|for|to|with|by|from|at|on)\s+)?)"
+    r"(?:who|whom|whose|what|which|when|where|why|how)\b",
+    regex.IGNORECASE | regex.MULTILINE,
+)
 # White space that stood between a dropped sentence and the next.
+_AFTER_ADDRESS = regex.compile(r"[^.!?,:–—]*(?:[,:]|\s[–—])\s+")
 _INDENT = regex.compile(r"\n[ \t\n]+")
 _ABBREVIATED = regex.compile(
     r"\b(?:Inc|Ltd|Co|Corp|Mt|Rev|Gen|Sen|Gov|Capt|Lt|Col|Sgt|Ave|Blvd|Rd|approx|ca|cf|pp?|vol|ed|al|Ph\.D|U\.S|e\.g|i\.e"
@@ -72,20 +81,29 @@ def simplified(instance: Instance) -> str:
         return _settled(response, joined(parts), plain)
     # Responses often repeat their input word for word: what was asked is the instruction alone.
     asked = _stems(instance.instruction)
-    whole = _wanted_whole(instance.instruction) or len(_LABELLED.findall(plain)) > 1
+    whole = has_phrase(instance.instruction, "wanted_whole") or len(_LABELLED.findall(plain)) > 1
     _drop_fillers(asked, sentences, parts, whole=whole)
     left = [sentence for sentence in sentences if sentence.kept]
-    if not whole and len(left) > SHORT_SENTENCES and sum(sentence.length for sentence in left) >= SHORT_WORDS:
+    short = len(left) <= SHORT_SENTENCES or sum(sentence.length for sentence in left) < SHORT_WORDS
+    if not whole and not short and not _asks_several(instance.instruction):
         _select(asked, left)
     return _settled(response, _rebuilt(parts, sentences), plain)
 
 
-def _wanted_whole(instruction: str) -> bool:
-    """Whether a request asks for one piece, for detail or for a number of things, of which none should go."""
-    counted = (reading for number in numbers(instruction) for reading in number.readings)
-    return has_phrase(instruction, "wanted_whole") or any(
-        isinstance(reading, Fraction) and 2 <= reading <= _COUNTED for reading in counted
-    )
+def without_fillers(response: str) -> str:
+    """A response without the sentences around it that greet, announce, speak of the model or take leave."""
+    parts = blocks(response)
+    sentences = [sentence for at, part in enumerate(parts) if part.kind == "prose" for sentence in _sentences(at, part)]
+    _drop_fillers(frozenset(), sentences, parts, whole=True)
+    return _rebuilt(parts, sentences)
+
+
+def _asks_several(instruction: str) -> bool:
+    """Whether a request asks several questions or for a number of things, so that no sentence can be spared."""
+    if len(_ASKING.findall(instruction)) > 1:
+        return True
+    counted = (number for number in numbers(instruction) if _COUNTING.match(instruction, number.end))
+    return any(isinstance(said, Fraction) and 2 <= said <= _COUNTED for number in counted for said in number.readings)
 
 
 def _settled(response: str, made: str, plain: str) -> str:
@@ -129,10 +147,19 @@ def _drop_fillers(asked: frozenset[str], sentences: list[_Sentence], parts: Sequ
     repeatable = frozenset[str]() if whole else asked
     while (first := next((s for s in sentences if s.kept), None)) and _announces(first, repeatable, sentences, parts):
         first.kept = False
+    if first and not whole and (end := opening_end(first.said, "addresses")) and _others(sentences, first):
+        rest = _AFTER_ADDRESS.match(first.said, end)
+        if rest and len(word_keys(first.said[rest.end() :])) > 2:
+            _cut(first, rest.end())
+        else:
+            first.kept = False
     for sentence in sentences:
         if opening_end(sentence.said, "disclaimers") and " but " not in sentence.text and _others(sentences, sentence):
             sentence.kept = False
-    while (last := _last(sentences, parts)) and opening_end(last.said, "closings") and _others(sentences, last):
+    leaves = ("closings",) if whole else ("closings", "farewells")
+    while (last := _last(sentences, parts)) and any(opening_end(last.said, name) for name in leaves):
+        if not _others(sentences, last):
+            break
         last.kept = False
     if whole:
         return
@@ -146,6 +173,11 @@ def _drop_fillers(asked: frozenset[str], sentences: list[_Sentence], parts: Sequ
     for sentence in sentences:
         while sentence.kept and (end := opening_end(sentence.said, "hedges")) and sentence.said[end:].strip(" ,.!"):
             _cut(sentence, end)
+    praise = _stems(" ".join(listed_words("praise")))
+    for sentence in sentences:
+        says_more = sentence.stems - praise - asked
+        if sentence.kept and sentence.stems & praise and not says_more and _others(sentences, sentence):
+            sentence.kept = bool(numbers(sentence.text)) or sentence.said.endswith(":")
 
 
 def _part_stems(part: Block) -> frozenset[str]:
@@ -198,7 +230,7 @@ def _select(asked: frozenset[str], sentences: Sequence[_Sentence]) -> None:
     # Sentences that lead to a list or code, or count steps, belong to what follows.
     for at, sentence in enumerate(sentences):
         counts = sentence.said.lower().replace(",", " ").split(maxsplit=1)[:1]
-        if at == 0 or sentence.said.endswith(":") or (counts and counts[0] in listed_words("counting")):
+        if sentence.said.endswith(":") or (counts and counts[0] in listed_words("counting")):
             held += _choose(at, sentences, chosen)
     for at in sorted(range(len(sentences)), key=lambda at: (-scores[at], at)):
         if held >= KEPT_WORDS * total:
@@ -230,10 +262,11 @@ def _leans(sentence: _Sentence) -> bool:
 def _score(at: int, sentence: _Sentence, asked: frozenset[str], everywhere: Counter[str]) -> float:
     if not sentence.stems:
         return 0.0
-    answers = len(sentence.stems & asked) / len(sentence.stems)
-    central = sum(1 for s in sentence.stems if everywhere[s] > 1) / len(sentence.stems)
+    shared = sentence.stems & asked
+    answers = len(shared) / len(asked) if asked else 0.0
+    central = len({s for s in sentence.stems if everywhere[s] > 1} | shared) / len(sentence.stems)
     example = 0.5 if opening_end(sentence.said, "examples") else 0.0
-    return answers + central + 1 / (1 + at) - example
+    return answers + central + 0.5 / (1 + at) - example
 
 
 def _rebuilt(parts: Sequence[Block], sentences: Sequence[_Sentence]) -> str:

@@ -75,4 +75,6 @@ def instance_texts(instance: Instance) -> list[str]:
 
 def new_facts(instance: Instance, proposal: str) -> list[NewFact]:
     """The numbers, dates and names of a proposal that the instance does not hold, in order."""
+    if proposal == instance.response:
+        return []
     return KnownFacts(instance_texts(instance)).new_in(proposal)

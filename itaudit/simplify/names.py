@@ -16,6 +16,7 @@ from itaudit.simplify.phrase_lists import listed_words
 _OPENING = regex.compile(
     r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$"
 )
+_LETTERS = regex.compile(r"\p{L}+")
 _NEVER = frozenset(("i", "ok", "a.m", "p.m", "am", "pm", "mr", "mrs", "ms", "dr", "st", "jr", "sr", "etc", "a"))
 
 
@@ -55,7 +56,9 @@ def name_words(text: str) -> list[NameWord]:
     found: list[NameWord] = []
     before = 0
     for word in words(text):
-        if any(c.isupper() or c.istitle() for c in word.text) and (key := word.key).split("'")[0] not in _NEVER:
+        # Lower case, as most words are, is told without a look at each letter.
+        capital = not word.text.islower() and any(c.isupper() or c.istitle() for c in word.text)
+        if capital and (key := word.key).split("'")[0] not in _NEVER:
             opening = any(at in starts for at in range(before, word.start + 1)) or bool(
                 _OPENING.search(text, max(0, word.start - 24), word.start)
             )
@@ -94,8 +97,10 @@ class KnownNames:
         self._pairs: set[tuple[str, str]] = set()
         for text in texts:
             for key in word_keys(text):
-                # What a proposal says of `Anne-Marie's` or of `HTML5` may be written apart, or in the plural.
                 self.stems.update((key, stem(key)))
+                if not key.isalpha():
+                    # `34.4C` and `HTML5` may be written apart in a proposal.
+                    self.stems.update(_LETTERS.findall(key))
             run: list[str] = []
             for name in name_words(text):
                 run = [*run, name.key] if name.following else [name.key]

@@ -6,6 +6,7 @@ from pathlib import Path
 import regex
 
 _FOLDER = Path(__file__).parent / "phrases"
+_ANY = r"(?:[\w'’-]+\s+){0,4}"
 
 
 @cache
@@ -24,12 +25,16 @@ def listed_words(name: str) -> frozenset[str]:
 
 @cache
 def _pattern(name: str) -> "regex.Pattern[str]":
-    """Any phrase of a list, in any case, with any white space and either apostrophe, and no half words."""
-    spelled = [
-        r"\s+".join(regex.escape(word, special_only=True).replace("'", "['’]") for word in phrase.split())
-        for phrase in phrases(name)
-    ]
+    """Any phrase of a list, in any case, with any white space and either apostrophe, and no half words.
+
+    A * in a phrase stands for up to four words.
+    """
+    spelled = [r"\s+".join(map(_spelled, phrase.split())).replace(rf"{_ANY}\s+", _ANY) for phrase in phrases(name)]
     return regex.compile(rf"(?<![\w])(?:{'|'.join(spelled)})(?!(?<=\w)\w)", regex.IGNORECASE)
+
+
+def _spelled(word: str) -> str:
+    return _ANY if word == "*" else regex.escape(word, special_only=True).replace("'", "['’]")
 
 
 def opening_end(text: str, name: str) -> int:

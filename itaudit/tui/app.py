@@ -44,11 +44,12 @@ class ItauditApp(App[None]):
         Binding("ctrl+c", "quit", "quit", id="app.interrupt", tooltip="Quit; a job goes on", show=False, system=True),
     ]
 
-    def __init__(self, path: Path | None, runs_dir: Path, *, source: "Cached | None" = None) -> None:
-        """`source` is the dataset at the path where it is being read already."""
+    def __init__(self, path: Path | None, runs_dir: Path, *, source: "Cached | None" = None, version: str = "") -> None:
+        """`source` is the dataset at the path where it is being read already, `version` which of its edits show."""
         super().__init__()
         self.path = path
         self.source = source
+        self.version = version
         self.runs_dir = runs_dir
         self._problems: list[str] = []
         # Textual can't replace the lowest screen of a stack, so the list of runs gets a stack of its own.
@@ -83,7 +84,7 @@ class ItauditApp(App[None]):
     def _first_screen(self) -> Screen[None]:
         """The screen that everything else is opened from."""
         if self.source is not None:
-            return self._dataset(self.source)
+            return self._dataset(self.source, version=self.version)
         if self.path is None:
             return self._home()
         try:
@@ -130,11 +131,15 @@ class ItauditApp(App[None]):
         return LiveScreen(run)
 
     def _dataset(
-        self, source: "Dataset | Path | Cached", index: int | None = None, highlights: "Sequence[Evidence]" = ()
+        self,
+        source: "Dataset | Path | Cached",
+        index: int | None = None,
+        highlights: "Sequence[Evidence]" = (),
+        version: str = "",
     ) -> Screen[None]:
         from itaudit.tui.screens.dataset import DatasetScreen
 
-        return DatasetScreen(source, index=index, highlights=highlights)
+        return DatasetScreen(source, index=index, highlights=highlights, version=version)
 
     def open_run(self, path: Path) -> None:
         """Shows the responses of a run, or the job while there are no prompts yet."""

@@ -11,6 +11,8 @@ from itaudit.simplify.checks import Checks, check
 from itaudit.simplify.readability import Measures
 
 _DROPPED = 12
+_CHECKED = 20_000
+"""Characters of a text that are checked while it is typed; a proposal is always checked, whatever its length."""
 _GRAVE = 300.0
 """From this severity on a proposal is no answer: cut off, a refusal, empty, or not there."""
 
@@ -42,12 +44,13 @@ def checks_text(checks: Checks, confirmed: Collection[str] = ()) -> Content:
         lines.append(Content.styled(f"! {visible_line(reason)}", "bold $warning"))
     if confirmed:
         lines.append(Content.styled(f"✓ confirmed: {visible_line(', '.join(confirmed))}", "$success"))
-    kept = f"keeps {100 * checks.kept:.0f} % of the content words"
+    # What is less than wanted stands among the reasons already.
+    parts = [f"keeps {100 * checks.kept:.0f} % of the content words"] if checks.kept >= checks.threshold else []
     if checks.dropped:
         shown = visible_line(", ".join(checks.dropped[:_DROPPED]))
         more = f" … {len(checks.dropped) - _DROPPED:,} more" if len(checks.dropped) > _DROPPED else ""
-        kept += f"; dropped: {shown}{more}"
-    lines.append(Content.styled(kept, "$foreground-muted"))
+        parts.append(f"dropped: {shown}{more}")
+    lines.append(Content.styled("; ".join(parts), "$foreground-muted"))
     return Content("\n").join(lines)
 
 
@@ -67,7 +70,7 @@ def _grade(measures: Measures) -> str:
 
 def length_line(text: str, instance: Instance | None) -> Content:
     """How long a text is; of a response, what the checks find against its source."""
-    if instance is None or not instance.response:
+    if instance is None or not instance.response or len(text) > _CHECKED or len(instance.response) > _CHECKED:
         return Content(f"words {len(text.split()):,} · characters {len(text):,}")
     checks = check(instance, text)
     if checks.unchanged:

@@ -30,6 +30,7 @@ class AskActions(DatasetView):
     def __init__(self) -> None:
         super().__init__()
         self.ranking: Ranking | None = None
+        self.question_patterns: list[Pattern] = []
         self._question = ""
         self._ranker = Ranker(self, self._heard, self._unheard)
 
@@ -60,6 +61,7 @@ class AskActions(DatasetView):
     def stop_asking(self) -> None:
         """Lists what the filter leaves, in its order."""
         self._question, self.ranking = "", None
+        self.question_patterns = []
         self.relist()
 
     def close_ranker(self) -> None:
@@ -71,6 +73,7 @@ class AskActions(DatasetView):
             return
         again = self.ranking is not None and self.ranking.question == ranking.question
         self.ranking = ranking
+        self.question_patterns = _patterns(ranking)
         self.relist(top=not again)
         self.tell_ranking()
 
@@ -109,15 +112,14 @@ class AskActions(DatasetView):
         more = f" + {len(words) - _WORDS} words more" if len(words) > _WORDS else ""
         return Content.assemble((f"BM25 {ranking.scores[position]:.1f}", "bold $accent"), f" = {told}{more}\n\n")
 
-    def question_patterns(self) -> list[Pattern]:
-        """The words of the question, to highlight."""
-        if self.ranking is None:
-            return []
-        words = {word for found in self.ranking.words.values() for word, _ in found}
-        keys = [key for key in dict.fromkeys(word_keys(self.ranking.question)) if key in words]
-        quoted = ["".join(rf"\x{{{ord(character):x}}}" for character in key) for key in keys]
-        return [Pattern(rf"\b(?:{'|'.join(quoted)})\b", regex=True)] if quoted else []
-
     def relist(self, *, top: bool = False) -> None:
         """Lists anew what is selected, as the ranking has it."""
         raise NotImplementedError
+
+
+def _patterns(ranking: Ranking) -> list[Pattern]:
+    """The words of a question that were found, to highlight."""
+    found = {word for words in ranking.words.values() for word, _ in words}
+    keys = [key for key in dict.fromkeys(word_keys(ranking.question)) if key in found]
+    quoted = ["".join(rf"\x{{{ord(character):x}}}" for character in key) for key in keys]
+    return [Pattern(rf"\b(?:{'|'.join(quoted)})\b", regex=True)] if quoted else []

@@ -13,7 +13,7 @@ from itaudit.data.edited import EditedDataset, EditedRow
 from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible_line
 from itaudit.tui.layout import shortened, text_cells
-from itaudit.tui.listing import Flags
+from itaudit.tui.listing import Flags, Positions
 
 TEXTS = ("instruction", "input", "response")
 DEFAULT = ("row", "words", "turns", "category", "task", "instruction")
@@ -28,7 +28,8 @@ LEGEND = (
     ("~", "edited"),
     ("#", "tag or note"),
     ("•", "found by the search"),
-    ("≡", "duplicate"),
+    ("≡", "has duplicates"),
+    ("=", "is a duplicate"),
 )
 """The marks before a line, and what they say."""
 
@@ -45,7 +46,8 @@ class DatasetLines:
     """What the lines are made of.
 
     `patterns` are highlighted in a field, or in all where it is empty. `found` flags the positions that a search
-    found, `grouped` those with duplicates; `scores` are those of a ranking, and `rows` all instances with edits.
+    found, `grouped` those with duplicates, of which `copies`, ascending, are all but the first ones; `scores` are
+    those of a ranking, and `rows` all instances with edits.
     """
 
     edited: EditedDataset
@@ -54,6 +56,7 @@ class DatasetLines:
     patterns: Sequence[tuple[str, Pattern]] = ()
     found: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     grouped: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    copies: Positions = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     scores: Mapping[int, float] | None = None
     rows: Mapping[int, EditedRow] = field(default_factory=dict)
     _widths: dict[str, int] = field(default_factory=dict)
@@ -145,7 +148,9 @@ class DatasetLines:
                 state, style = "~", "bold $success"
             remark = "#" if row.tags or row.note else " "
         group = position < len(self.grouped) and bool(self.grouped[position])
-        third = "•" if matched else "≡" if group else " "
+        place = int(np.searchsorted(self.copies, position)) if group else len(self.copies)
+        copy = place < len(self.copies) and self.copies[place] == position
+        third = "•" if matched else "=" if copy else "≡" if group else " "
         return Content.assemble((state, style), (remark, "$secondary"), (third, "bold $accent"))
 
     def _cell(self, name: str, position: int, row: EditedRow | None, room: int) -> Content:

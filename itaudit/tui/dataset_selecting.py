@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -9,11 +10,13 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
+from itaudit.data.cache import Cached
 from itaudit.data.filters import Filter, parse_filter
 from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.config import read_config, write_config
 from itaudit.tui.dataset_asking import AskActions
+from itaudit.tui.dataset_duplicates import DuplicateActions
 from itaudit.tui.dataset_lines import DEFAULT, DEFAULT_TASKS
 from itaudit.tui.listing import Listing, Positions
 from itaudit.tui.widgets.line_list import LineList
@@ -29,13 +32,14 @@ _AGAIN = 0.5
 """Seconds at least between two selections while rows stream in."""
 
 
-class SelectActions(AskActions):
+class SelectActions(AskActions, DuplicateActions):
     """`f`, `o` and `F`: which instances are listed, and in which order."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "filter", id="dataset.filter", tooltip="Filter the instances"),
         Binding("o", "sort", "sort", id="dataset.sort", tooltip="Sort by a column"),
         Binding("F", "facets", "facets", id="dataset.facets", tooltip="Values of the columns, with counts"),
+        Binding("S", "statistics", "statistics", id="dataset.statistics", tooltip="Statistics of what is listed"),
         Binding("c", "columns", "columns", id="dataset.columns", tooltip="Choose the columns"),
     ]
 
@@ -69,7 +73,7 @@ class SelectActions(AskActions):
             self.filter = parse_filter(text)
             self.selection_text = text.strip()
         if sort is not None:
-            self.ranking = None
+            self.ranking, self.grouping = None, False
             self._to_top = self._to_top or sort != self.sort
             self.sort = sort
         self.reselect()
@@ -86,7 +90,14 @@ class SelectActions(AskActions):
             return
         filter, sort = self.filter, self.sort
         matched = np.flatnonzero(self.found)
-        duplicates = np.flatnonzero(self.grouped) if self.grouped_known else None
+        if filter.asks_for("duplicate") and not self.grouped_known:
+            # What is selected then is known when they are found.
+            if self.complete:
+                self.look_for_duplicates(show=False)
+            else:
+                self.tell("Duplicates are looked for once all rows are read.")
+            return
+        duplicates = self.copies if self.grouped_known else None
         started = told = time.monotonic()
 
         def work(report: Callable[[Listing], None]) -> None:
@@ -132,7 +143,7 @@ class SelectActions(AskActions):
 
     def relist(self, *, top: bool = False) -> None:
         """Lists anew what is selected, as a ranking has it if there is one."""
-        self.show_listing(self.ranked(self._selected), top=top)
+        self.show_listing(self.ranked(self.in_groups(self._selected)), top=top)
 
     def _count(self) -> None:
         """Says how many instances a filter leaves while it is typed."""
@@ -254,3 +265,42 @@ class SelectActions(AskActions):
             write_config({"columns": list(self.lines.chosen)})
         except UserError as error:
             self.tell(str(error), "$error")
+
+    def action_statistics(self) -> None:
+        """Counts what is listed: in a process of its own where that can find out what is listed, else in a thread."""
+        edited, measures, feed = self.edited, self.measures, self.feed
+        if edited is None or measures is None or feed is None:
+            return
+        if not self.complete:
+            self.tell("Statistics count all rows; some are still being read.")
+            return
+        from itaudit.data.compute import compute_statistics
+        from itaudit.data.statistics import Statistics, statistics_of
+        from itaudit.tui.counting import Counting
+        from itaudit.tui.screens.statistics import StatisticsScreen
+
+        filter, positions = self.filter, np.sort(self.view)
+        elsewhere = not (filter.asks_for("matched") or filter.asks_for("duplicate") or self.ranking or self.grouping)
+        copies = len(np.intersect1d(self.copies, positions)) if self.grouped_known else None
+
+        def count(tell: Callable[[float], None]) -> Statistics:
+            total = max(1, len(edited))
+            return statistics_of(
+                edited, measures, positions, duplicates=copies, progress=lambda reached: tell(reached / total)
+            )
+
+        def start(counting: Counting[Statistics]) -> None:
+            if isinstance(feed, Cached) and elsewhere:
+                counting.start_child(compute_statistics(feed.source, filter=filter.text))
+            else:
+                counting.start_thread(count)
+
+        name = Path(edited.source.path).name
+        self.app.push_screen(StatisticsScreen(f"{name}, {self._selection_words()}", start))
+
+    def _selection_words(self) -> str:
+        if self.ranking is not None:
+            return f"the best for {self.ranking.question!r}"
+        if self.grouping:
+            return "what has duplicates"
+        return f"filter: {self.selection_text}" if self.selection_text else "all instances"

@@ -6,18 +6,18 @@ import numpy as np
 from textual.content import Content
 
 from itaudit.sanitize import visible_line
-from itaudit.tui.dataset_asking import AskActions
+from itaudit.tui.dataset_selecting import SelectActions
 from itaudit.tui.feed import Feed
 from itaudit.tui.layout import shortened, text_cells
+from itaudit.tui.widgets.line_list import LineList
 
 
-def dataset_title(view: AskActions, feed: Feed | None, width: int) -> Content:
+def dataset_title(view: SelectActions, feed: Feed | None, width: int) -> Content:
     """Name and facts, the most important ones first; what has no room is left out."""
     edited = view.edited
     assert edited is not None
-    cursor = view.position()
-    line = 0 if cursor is None else (view.listing.line(cursor) or 0) + 1
     listed = len(view.listing)
+    line = min(view.query_one(LineList).cursor + 1, listed)
     facts = [f"{line:,} of {listed:,}"]
     if feed is not None and not view.complete:
         share = f" {100 * feed.share:.0f} %" if feed.share is not None else ""
@@ -28,6 +28,8 @@ def dataset_title(view: AskActions, feed: Feed | None, width: int) -> Content:
         facts.append(f"filter: {view.selection_text}")
     if view.ranking is not None:
         facts.append(f"ranked{'' if view.ranking.whole else ' so far'}: {view.ranking.question}")
+    if view.grouping and view.duplicates is not None:
+        facts.append(f"{len(view.duplicates.groups):,} groups of duplicates")
     if view.pattern:
         count = int(np.count_nonzero(view.found))
         facts.append(f"{count:,} {'match' if count == 1 else 'matches'}")
@@ -35,9 +37,8 @@ def dataset_title(view: AskActions, feed: Feed | None, width: int) -> Content:
         facts.append(f"by {view.sort.removeprefix('-')} {'↓' if view.sort.startswith('-') else '↑'}")
     if edited.source.rejected:
         facts.append(f"! {len(edited.source.rejected):,} rejected")
-    changed = len(edited.edited_positions())
-    if changed:
-        facts.append(f"{changed:,} edited")
+    if view.lines is not None and view.lines.rows:
+        facts.append(f"{len(view.lines.rows):,} edited")
     facts.append(visible_line(edited.source.format))
     name = visible_line(Path(edited.source.path).name)
     name = shortened(name, max(8, width - text_cells(facts[0]) - 2, width // 3) if width >= 40 else width // 3)

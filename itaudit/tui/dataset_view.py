@@ -22,8 +22,8 @@ class DatasetView(Screen[None]):
     `edited` is None until the first rows are there, and `complete` tells that all are. `selection_text` is the filter
     as it was typed and `sort` the column that the list is sorted by, with a minus for descending. `measures` has a row
     for each row of the dataset that is measured so far, and is None before. `found` flags the positions that the
-    search for `pattern` found, `grouped` those that have duplicates (as far as `grouped_known` tells that they were
-    looked for); either may be shorter than the dataset.
+    search for `pattern` found, `grouped` those that have duplicates; either may be shorter than the dataset. Where
+    `grouped_known` tells that duplicates were looked for, `copies` are all but the first of each group.
     """
 
     KEY_ORDER: ClassVar[tuple[str, ...]] = ()
@@ -40,6 +40,7 @@ class DatasetView(Screen[None]):
         self.found: Flags = np.zeros(0, dtype=bool)
         self.grouped: Flags = np.zeros(0, dtype=bool)
         self.grouped_known = False
+        self.copies: Positions = np.zeros(0, dtype=np.int64)
         self.lines: DatasetLines | None = None
 
     @property

@@ -9,7 +9,7 @@ from itaudit.data.edited_rows import row_values
 from itaudit.data.versions import open_edited
 from itaudit.errors import UserError
 
-WORDS = "plain short words that say it naïvely 東京 \U0001f9ea \x1b[31m [/] \u202e \u2028 \x00 \r\n".split(" ")
+WORDS = ["plain", "words", "naïvely", "東京", "\U0001f9ea", "\x1b[31m", "[/]", "\u202e", "\u2028", "\x00", "\r\n"]
 
 
 def write_at_random(path: str, seed: int, pipe: Connection) -> None:

@@ -153,3 +153,8 @@ def test_folder_loses_nothing(format: str, data: st.DataObject) -> None:
 def test_json_keeps_which_columns_a_row_has(rows: list[dict[str, Any]]) -> None:
     filled = [{"instruction": "a", "input": "", "output": "b"} | row for row in rows]
     round_trip(filled, "alpaca", "out.json")
+
+
+@pytest.mark.parametrize("name", ["folder", "out.parquet"])
+def test_a_key_that_holds_nul_is_kept(name: str) -> None:
+    round_trip([{"instruction": "a", "input": "", "output": "b", "more": {"\x00": False, "k": 1}}], "alpaca", name)

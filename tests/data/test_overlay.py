@@ -253,7 +253,8 @@ def small_files(overlay: Overlay) -> Any:
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_an_edit_that_a_full_disk_cut_short_leaves_nothing(overlay: Overlay, small_files: None) -> None:
+@pytest.mark.usefixtures("small_files")
+def test_an_edit_that_a_full_disk_cut_short_leaves_nothing(overlay: Overlay) -> None:
     before = overlay.path.read_bytes()
     with pytest.raises(UserError, match="nothing was changed"):
         append(overlay, edit(2, response="long " * 100))

@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import shutil
 from collections import Counter
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -120,10 +121,8 @@ def check(source: Path, overlay: Path, acknowledged: list[dict[str, Any]], kills
     lines: list[dict[str, Any]] = []
     of_line = []
     for text in numbered:
-        try:
+        with suppress(orjson.JSONDecodeError):
             lines.append(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            pass
         of_line.append(len(lines))
     # A torn undo may be whole but for its end; it speaks of no edit.
     written = Counter((line["op"], line["edit"]) for line in lines if line["edit"] != "0" * 32)

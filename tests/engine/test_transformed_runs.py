@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from itaudit.data.instance import Instance
+from itaudit.data.versions import open_edited
 from itaudit.engine import ifd
 from itaudit.engine.prepare import prepare_run
 from itaudit.engine.reporter import Cancelled, Reporter
@@ -79,7 +80,7 @@ def test_the_difficulty_is_measured_by_the_base_model_in_its_context(make_run: M
     found = ifd.difficulties(loaded(tiny_llama), instances, Context(system="Be short."))
     hardest = sorted(range(8), key=lambda n: -(found[n].ifd or 0))[:3]  # type: ignore[union-attr]  # all are measured
     assert [instance.index for instance in run.dataset] == sorted(hardest)
-    assert run.transforms()["data"][0]["step"] == "ifd:k=3,order=highest,at_most=inf"
+    assert run.transforms()["data"][0]["step"] == f"ifd:k=3,order=highest,at_most=inf,model={tiny_llama}"
     assert run.state().stages["prepare"].state == "done"
 
 
@@ -133,3 +134,23 @@ def test_what_cannot_be_done_is_told_before_any_model_is_loaded(
         prepared(run)
     assert says in str(caught.value)
     assert not run.dataset_path.exists()
+
+
+def test_a_run_reads_the_version_that_its_recipe_names(make_run: MakeRun) -> None:
+    source = make_run().recipe.data.path
+    edited = open_edited(source)
+    edited.edit(0, {"response": "By a lens maker."}, by="hand")
+    edited.edit(1, {"deleted": True}, by="hand")
+
+    def responses(path: str) -> list[str | None]:
+        return [instance.response for instance in prepared(make_run(data={"path": path})).dataset]
+
+    before = [row["output"] for row in INSTANCES]
+    assert responses(source) == responses(f"{source}@source") == before
+    assert responses(f"{source}@1") == ["By a lens maker.", *before[1:]]
+    run = prepared(make_run(data={"path": f"{source}@edited", "transforms": ["shortest:k=1"]}))
+    assert [instance.response for instance in run.dataset] == ["By a lens maker."]
+    [note] = [note for note in run.state().notes if "@" in note]
+    name = note.split(" was read as ")[1].split(",")[0]
+    assert name == f"{source}@2"
+    assert responses(name) == responses(f"{source}@edited") == ["By a lens maker.", *before[2:]]

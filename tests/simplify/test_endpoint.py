@@ -41,6 +41,14 @@ def test_the_only_model_of_a_server_is_found_and_several_are_asked_about() -> No
             ask(server, model="")
 
 
+def test_a_server_that_cannot_list_its_models_is_asked_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers.Handler, "do_GET", lambda handler: handler.send("Internal Server Error", 500))
+    with serving(says("x")) as server:
+        with pytest.raises(EndpointError, match=r"answered 500.*give simplify\.endpoint\.model"):
+            ask(server, model="")
+        assert ask(server).text == "x"
+
+
 def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")

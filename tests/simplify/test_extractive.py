@@ -36,6 +36,11 @@ def made(response: str, instruction: str = "What is DNA?", input: str = "") -> s
         ("Generally speaking, iPhones sell well. It's worth noting that they cost.", "iPhones sell well. They cost."),
         (f"{DNA} In conclusion, DNA carries the instructions for life.", DNA),
         (f"{DNA} In conclusion, cells copy molecules.", f"{DNA} Cells copy molecules."),
+        (f"What a wonderful question! {DNA}", DNA),
+        (f"I'd be glad to explain DNA. {DNA}", DNA),
+        (f"Great question: {DNA}", DNA),
+        (f"{DNA} I hope this clears things up!", DNA),
+        (f"DNA is a truly fascinating topic! {DNA}", DNA),
         ("Sure!", "Sure!"),
         ("I hope this helps!", "I hope this helps!"),
         ("DNA is a molecule.", "DNA is a molecule."),
@@ -49,16 +54,18 @@ def test_what_answers_nothing_goes_and_the_answer_stays(response: str, expected:
     assert made(response) == expected
 
 
+BLOCKS = (
+    "```python\n# **not** a heading\nx = a * b * c  # I hope this helps\n```\n\n"
+    "| a | b |\n|---|---|\n| 1 | snake_case_x |"
+)
+
+
 def test_decoration_is_flattened_and_code_tables_and_lists_stay_whole() -> None:
     response = (
         "Here are the bases:\n\n## The **four** bases 🎉\n* **Adenine**: pairs with _thymine_\n* Guanine\n\n"
-        "```python\n# **not** a heading\nx = a * b * c  # I hope this helps\n```\n\n| a | b |\n|---|---|\n| 1 | snake_case_x |\n"
-        "---\nI hope this helps!"
+        f"{BLOCKS}\n---\nI hope this helps!"
     )
-    assert made(response) == (
-        "The four bases\n- Adenine: pairs with thymine\n- Guanine\n\n"
-        "```python\n# **not** a heading\nx = a * b * c  # I hope this helps\n```\n\n| a | b |\n|---|---|\n| 1 | snake_case_x |"
-    )
+    assert made(response) == f"The four bases\n- Adenine: pairs with thymine\n- Guanine\n\n{BLOCKS}"
 
 
 CODE = 'def f(x):\n    """Note that x is **big**."""\n    if x > 1:\n        return x ** 2\n    return {"a": 1};\n'
@@ -81,9 +88,9 @@ LONG = (
 
 
 def test_a_long_answer_keeps_the_sentences_that_answer() -> None:
-    after = made(LONG, "What is DNA, and how do living things use it?")
+    after = made(LONG, "How do living things use DNA?")
     assert after.startswith("DNA is the molecule") and "build proteins" in after
-    assert "stamp" not in after and "museums" not in after
+    assert "stamp" not in after
     assert check(Instance(0, "0", "What is DNA?", response=LONG), after).passes
 
 
@@ -95,6 +102,8 @@ def test_a_long_answer_keeps_the_sentences_that_answer() -> None:
         "How do I extract DNA?",
         "Explain in detail.",
         "Name five facts.",
+        "What is DNA, and how do living things use it?",
+        "What is DNA? Who found it?",
     ],
 )
 def test_what_was_asked_for_as_one_piece_keeps_every_sentence(instruction: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from itaudit.analysis.words import sentence_bounds
 from itaudit.data.instance import Instance, Message
 from itaudit.simplify.dates import dates
-from itaudit.simplify.facts import new_facts
+from itaudit.simplify.facts import KnownFacts, new_facts
 from itaudit.simplify.numbers import numbers
 
 
@@ -99,6 +99,7 @@ def test_what_the_instance_does_not_hold_is_new(response: str, proposal: str, ex
         ("It takes 40-50%.", "It takes 40% to 50%."),
         ("Water helps.", "Drinking water helps. Overall, it hydrates. Keep going."),
         ("Water helps.", '"Yes," he said. Answer: Water helps.'),
+        ("It was 34.4C in HTML5.", "It was 34.4 °C in HTML 5."),
         ("Water helps.", "## Health Benefits\n- Water: helps"),
         ("May I go?", "March on. May I?"),
     ],
@@ -130,7 +131,7 @@ TEXTS = st.text(max_size=300) | st.lists(
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
 def test_a_response_states_nothing_new_about_itself(text: str) -> None:
-    assert new_facts(instance(text), text) == []
+    assert KnownFacts([text]).new_in(text) == []
 
 
 @settings(max_examples=400, deadline=None)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itaudit.analysis.output_space import SEPARATORS, normalised, output_space
-from itaudit.data import export
 from itaudit.data.dataset import Dataset
 from itaudit.data.load import load
+from itaudit.data.write import write
 from itaudit.errors import UserError
 from itaudit.steps import Examples
 from itaudit.transforms import apply, parse_steps
@@ -139,7 +139,7 @@ def test_other_formats_have_no_definitions(alpaca: Make) -> None:
 def test_a_written_task_file_holds_the_variant_and_reads_back(superni: Make, tmp_path: Path) -> None:
     made = transformed(superni(), "definition:variant=empty", "examples:variant=delusive,count=1")
     out = tmp_path / "written.json"
-    export.write(made, out, format="superni")
+    write(made, out, format="superni")
     task = json.loads(out.read_text())
     assert task.keys() == TASK.keys()
     assert task["Definition"] == [""]
@@ -157,7 +157,7 @@ def test_a_written_task_file_holds_the_variant_and_reads_back(superni: Make, tmp
 
 def test_other_formats_get_the_composed_prompt(superni: Make, tmp_path: Path) -> None:
     made = transformed(superni(), "definition:variant=simplified", "examples:variant=delusive")
-    export.write(made, tmp_path / "out.jsonl", format="alpaca")
+    write(made, tmp_path / "out.jsonl", format="alpaca")
     reread = load(tmp_path / "out.jsonl")
     assert [(i.instruction, i.input, i.response) for i in reread] == [
         (i.instruction, i.input, i.response) for i in made

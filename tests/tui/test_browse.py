@@ -22,6 +22,7 @@ from itaudit.tui.screens.columns import ColumnsScreen
 from itaudit.tui.screens.dataset import DatasetScreen
 from itaudit.tui.screens.facets import FacetsScreen
 from itaudit.tui.screens.sort import SortScreen
+from itaudit.tui.screens.statistics import StatisticsScreen
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
 from itaudit.tui.widgets.reading_pane import ReadingPane
@@ -500,3 +501,154 @@ async def test_a_file_that_vanishes_while_it_is_read_leaves_what_was_read(tmp_pa
         assert len(screen.view) > 0 and "Traceback" not in screen_text(app)
         await pilot.press("j", "end", "home")
         assert screen.position() == 0
+
+
+async def test_duplicates_are_listed_group_by_group(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": f"What is {n}?", "input": "", "output": f"{n} is a number of the kind {n}"} for n in range(9)
+    ]
+    rows.append(rows[2])
+    rows.append({"instruction": "What is 5?", "input": "", "output": "5 is a number of the kind 5 indeed"})
+    app = app_on(written(tmp_path / "copies.jsonl", rows))
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await ready(app, pilot)
+        await pilot.press("D", *"0.5", "enter")
+        await until(pilot, lambda: screen.grouped_known)
+        await ready(app, pilot)
+        shown = screen_text(app)
+        assert listed(app) == [2, 9, 5, 10]
+        assert "2 copies in 2 groups, 1 of them exact" in shown
+        assert "2  ≡" in shown and "9  =" in shown
+        assert "the first is row 9" in shown
+        await pilot.press("j")
+        await pilot.pause()
+        assert "like row 2 by 100 %" in screen_text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert listed(app) == list(range(11))
+        await filtered(app, pilot, "duplicate")
+        assert listed(app) == [9, 10]
+
+
+async def test_a_filter_for_duplicates_looks_for_them(dataset: Dataset) -> None:
+    many = dataset.select([0, 1, 2, 1, 0])
+    app = app_on(many)
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await ready(app, pilot)
+        await filtered(app, pilot, "duplicate")
+        await until(pilot, lambda: screen.grouped_known)
+        await ready(app, pilot)
+        assert listed(app) == [3, 4]
+
+
+@pytest.mark.parametrize("answer", ["2", "x", "0", "-1"])
+async def test_a_wrong_threshold_is_told(dataset: Dataset, answer: str) -> None:
+    app = app_on(dataset)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("D")
+        app.screen.query_one(Input).value = answer
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "expected a number above 0 and up to 1" in screen_text(app)
+
+
+async def test_statistics_count_what_is_listed(path: Path) -> None:
+    app = app_on(path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        await filtered(app, pilot, "category:list")
+        await pilot.press("S")
+        await until(pilot, lambda: "20 instances" in screen_text(app))
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, StatisticsScreen) and screen.statistics is not None
+        assert "data.jsonl, filter: category:list" in screen_text(app)
+        lengths = sorted(words_of(n) for n in range(60) if n % 3 == 2)
+        assert screen.statistics.lengths["words"].maximum == lengths[-1]
+        shown = screen_text(app)
+        assert "words of the response" in shown and "mean" in shown and "┤" in shown
+        await pilot.press("2")
+        await until(pilot, lambda: "how responses begin" in screen_text(app))
+        assert "word word word" in screen_text(app)
+        await pilot.press("5")
+        await until(pilot, lambda: "category" in screen_text(app))
+        assert "list" in screen_text(app) and "20 100 %" in screen_text(app)
+        await pilot.press("y")
+        assert json.loads(app.clipboard)["instances"] == 20
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, DatasetScreen)
+
+
+async def test_statistics_of_a_dataset_in_memory(dataset: Dataset) -> None:
+    app = app_on(dataset)
+    async with app.run_test(size=(40, 20)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("S")
+        await until(pilot, lambda: "60 instances" in screen_text(app))
+        for key in ("l", "l", "j", "k", "h", "5", "pagedown", "pageup"):
+            await pilot.press(key)
+        await pilot.pause()
+        assert "category" in screen_text(app)
+
+
+async def test_leaving_the_statistics_ends_the_counting(path: Path) -> None:
+    app = app_on(path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("S")
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, StatisticsScreen)
+        started = time.monotonic()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, DatasetScreen) and not screen._counting.busy
+        assert time.monotonic() - started < 8
+
+
+def built(tmp_path: Path) -> Path:
+    """A dataset with edits, for the pictures."""
+    path = written(tmp_path / "data.jsonl", ROWS)
+    data = load(path)
+    edited = EditedDataset(data, Overlay.of(data.path))
+    edited.edit(1, {"response": "word word, the end"}, by="extractive")
+    edited.edit(2, {"deleted": True}, by="hand")
+    edited.edit(4, {"tags": ["long"]}, by="hand")
+    return path
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50), (40, 20)], ids=str)
+def test_a_filtered_and_sorted_list(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def before(pilot: Any) -> None:
+        screen = await ready(pilot.app, pilot)
+        screen.select('words>3 category:open_qa,list,"closed qa"', sort="words")
+        await ready(pilot.app, pilot)
+        screen.stand_on(1)
+        await pilot.press("equals_sign", "equals_sign")
+        await pilot.pause()
+
+    assert snap_compare(app_on(built(tmp_path)), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
+def test_statistics(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def before(pilot: Any) -> None:
+        await ready(pilot.app, pilot)
+        await pilot.press("S")
+        await until(pilot, lambda: "59 instances" in screen_text(pilot.app))
+        await pilot.pause()
+
+    assert snap_compare(app_on(built(tmp_path)), terminal_size=size, run_before=before)
+
+
+def test_without_colours(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def before(pilot: Any) -> None:
+        await ready(pilot.app, pilot)
+        await pilot.press("slash", *"toads", "enter")
+        await ready(pilot.app, pilot)
+
+    assert snap_compare(app_on(built(tmp_path)), terminal_size=(80, 24), run_before=before)

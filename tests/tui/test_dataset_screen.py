@@ -97,8 +97,13 @@ async def searched(app: Harness, pilot: Any) -> None:
     """Waits until a search, a filter or a sort is done."""
     screen = app.screen
     assert isinstance(screen, DatasetScreen)
-    await until(pilot, lambda: not screen.searching and not screen.selecting)
+    await until(pilot, lambda: not screen.searching and not screen.selecting and screen.measures is not None)
     await pilot.pause()
+
+
+async def measured(pilot: Any) -> None:
+    """Waits for the columns that are counted a moment after the rows are shown."""
+    await searched(pilot.app, pilot)
 
 
 EVIDENCE = [Evidence("response", 14, 27, "Luigi Galvani")]
@@ -106,12 +111,13 @@ EVIDENCE = [Evidence("response", 14, 27, "Luigi Galvani")]
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_source_with_its_evidence(dataset: Dataset, snap_compare: Any, size: tuple[int, int]) -> None:
-    assert snap_compare(app_on(dataset, index=7, highlights=EVIDENCE), terminal_size=size)
+    assert snap_compare(app_on(dataset, index=7, highlights=EVIDENCE), terminal_size=size, run_before=measured)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_search(dataset: Dataset, snap_compare: Any, size: tuple[int, int]) -> None:
     async def before(pilot: Any) -> None:
+        await measured(pilot)
         await pilot.press("slash", *"galvan")
         await searched(pilot.app, pilot)
         await pilot.press("enter")
@@ -123,13 +129,20 @@ def test_a_search(dataset: Dataset, snap_compare: Any, size: tuple[int, int]) ->
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_conversation(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
     chat = load(written(tmp_path / "chat.jsonl", CHAT))
-    assert snap_compare(app_on(chat, highlights=[Evidence("history[2]", 0, 2, "An")], index=0), terminal_size=size)
+    app = app_on(chat, highlights=[Evidence("history[2]", 0, 2, "An")], index=0)
+    assert snap_compare(app, terminal_size=size, run_before=measured)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_rejected_rows(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
     rows = [*ROWS[:5], {"instruction": None, "output": 3}, {"instruction": "x"}, {"output": "y"}]
-    assert snap_compare(app_on(load(written(tmp_path / "odd.jsonl", rows))), terminal_size=size, press=["!"])
+
+    async def before(pilot: Any) -> None:
+        await measured(pilot)
+        await pilot.press("!")
+        await pilot.pause()
+
+    assert snap_compare(app_on(load(written(tmp_path / "odd.jsonl", rows))), terminal_size=size, run_before=before)
 
 
 async def test_the_source_row_is_stood_on_and_its_evidence_is_highlighted(dataset: Dataset) -> None:

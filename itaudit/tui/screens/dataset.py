@@ -15,9 +15,9 @@ from textual.widgets import Static
 
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
-from itaudit.data.edited import EditedDataset
-from itaudit.data.overlay import Overlay
+from itaudit.data.edited import EditedDataset, EditedRow
 from itaudit.data.searching import Pattern
+from itaudit.data.versions import overlay_of
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
@@ -98,6 +98,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         "dataset.delete",
         "dataset.tags",
         "dataset.export",
+        "dataset.statistics",
         "dataset.ask",
         "dataset.jump",
         "dataset.columns",
@@ -112,16 +113,18 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         *,
         index: int | None = None,
         highlights: Sequence[Evidence] = (),
+        version: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.source = source
+        self.version = version
         self.index = index
         self.highlights = tuple(highlights)
         self.clock = clock
-        self.feed: Feed | None = None
         self.shown: Shown = "edited"
         self._sought = index
+        self._read: tuple[object, ...] = ()
         self._begun = clock()
 
     def compose(self) -> ComposeResult:
@@ -150,6 +153,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
 
     def on_unmount(self) -> None:
         self.close_ranker()
+        self.stop_looking()
         if self.feed is not None:
             self.feed.close()
 
@@ -188,7 +192,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         columns = self.lines.available()
         self.measures = self.lines.measures = feed.measures
         if newly:
-            self.lines.rows = self.edited.edited_positions()
+            self.lines.rows = _with_edits(self.edited)
         just_now = feed.complete and not self.complete
         self.complete = feed.complete or bool(feed.problem)
         self.rows_came()
@@ -206,12 +210,12 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def _begin(self, dataset: Dataset) -> bool:
         """Shows the first rows; False where the edits can't be read."""
         try:
-            self.edited = EditedDataset(dataset, Overlay.of(dataset.path))
+            self.edited = EditedDataset(dataset, overlay_of(dataset.path, self.version))
         except UserError as error:
             self.query_one("#loading", Static).update(Content.styled(visible_line(str(error)), "$error"))
             self._ticking.stop()
             return False
-        self.lines = DatasetLines(self.edited, rows=self.edited.edited_positions(), chosen=self.chosen_columns())
+        self.lines = DatasetLines(self.edited, rows=_with_edits(self.edited), chosen=self.chosen_columns())
         self.query_one("#loading").display = False
         self.query_one("#body").display = True
         self.query_one(LineList).focus()
@@ -255,7 +259,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def changed(self, positions: set[int]) -> None:
         if self.edited is None or self.lines is None:
             return
-        self.lines.rows = self.edited.edited_positions()
+        self.lines.rows = _with_edits(self.edited)
         self.search_again(positions)
         if self.selects:
             self.reselect()
@@ -268,7 +272,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         lines = self.query_one(LineList)
         here = self.position()
         before, self.listing = self.listing, listing
-        same_order = before.ascending and listing.ascending and not self.selects and self.ranking is None
+        same_order = before.ascending and listing.ascending and not (self.selects or self.ranking or self.grouping)
         if same_order and len(before) and len(str(len(before))) == len(str(len(listing))):
             lines.grow(len(listing))
             self._paint_title()
@@ -284,6 +288,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def repaint(self) -> None:
         if self.lines is not None:
             self.lines.found, self.lines.grouped = self.found, self.grouped
+            self.lines.copies = self.copies
             self.lines.patterns = [*self.filter.patterns, *(("", pattern) for pattern in self._patterns())]
             self.lines.scores = None if self.ranking is None else self.ranking.scores
         self.query_one(LineList).remake()
@@ -317,6 +322,9 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         elif self.ranking is not None:
             self.stop_asking()
             self.tell("")
+        elif self.grouping:
+            self.stop_grouping()
+            self.tell("")
         elif self.selection_text:
             self.select("")
             self.tell("")
@@ -324,7 +332,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             self.app.pop_screen()
 
     def show_all(self) -> None:
-        self.ranking = None
+        self.ranking, self.grouping = None, False
         self.select("")
 
     def action_switch(self) -> None:
@@ -378,7 +386,10 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         width = self.query_one(LineList).scrollable_content_region.width - 2
         self.query_one("#columns", Static).update(self.lines.header(max(1, width), self.sort), layout=False)
         reading = self._reading()
-        self.query_one(ReadingPane).show(reading.content, reading.focus)
+        # What is shown again, because rows came or an edit was made, stays where its reader is.
+        read = (self.position(), self.shown, reading.focus)
+        self.query_one(ReadingPane).show(reading.content, reading.focus, keep=read == self._read)
+        self._read = read
 
     def _reading(self) -> InstanceText:
         assert self.edited is not None
@@ -395,12 +406,12 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             self.shown,
             self.highlights if row.source.index == self.index else (),
             patterns,
-            before=self.score_text(position),
+            before=self.score_text(position) or self.group_text(position),
         )
 
     def _patterns(self) -> list[Pattern]:
         """What the search and the question look for."""
-        return [*([self.pattern] if self.pattern else []), *self.question_patterns()]
+        return [*([self.pattern] if self.pattern else []), *(self.question_patterns if self.ranking else [])]
 
     def _paint_title(self) -> None:
         title = dataset_title(self, self.feed, max(1, self.size.width - 2))
@@ -410,3 +421,8 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         assert self.lines is not None
         position = self.listing.position(line)
         return Content() if position is None else self.lines.line(position, width)
+
+
+def _with_edits(edited: EditedDataset) -> dict[int, EditedRow]:
+    """The instances that edits say anything of, those that were all taken back left out."""
+    return {position: row for position, row in edited.edited_positions().items() if row.edits or row.conflicts}

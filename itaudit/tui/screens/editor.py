@@ -28,7 +28,7 @@ from itaudit.tui.widgets.prompt_line import PromptLine
 from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.units import age_text
 
-LONGEST = 300_000
+LONGEST = 100_000
 """Characters of a text that is edited here: wrapping more would hold up every key."""
 _KEYS = (
     ("escape", "done"),

@@ -96,6 +96,9 @@ class ExportScreen(Screen[str]):
 
     def _line(self, place: int, width: int) -> Content:
         name, value, about = self.form.rows()[place]
+        if name == "file" and len(value) > width - 12:
+            # The name matters more than the folders above it.
+            value = f"…{value[-max(1, width - 13) :]}"
         line = Content.assemble((name.ljust(12), "$foreground-muted"), (visible_line(value), "bold"))
         if line.cell_length + len(about) + 3 <= width:
             line += Content.styled(f"   {about}", "$foreground-muted")
@@ -103,9 +106,10 @@ class ExportScreen(Screen[str]):
 
     def _paint(self) -> None:
         self.query_one(LineList).remake()
-        lines = [f"x writes {visible_line(self.form.path)}, and a card beside it that says what was changed."]
-        if self.form.container == "":
-            lines = [f"x writes the folder {visible_line(self.form.path)} with a card that says what was changed."]
+        out = self.form.out()
+        name, folder = visible_line(out.name), visible_line(str(out.parent))
+        card = "with a card in it" if self.form.container == "" else "and a card beside it"
+        lines = [f"x writes {name} in {folder}, {card} that says what was changed."]
         if self.filter:
             lines.append(f"The filter is {visible_line(self.filter)}.")
         content = Content("\n".join(lines))
@@ -178,7 +182,8 @@ class ExportScreen(Screen[str]):
     def _export(self, app: App[Any], out: Path, options: ExportOptions) -> None:
         try:
             # Edits go on meanwhile; the export is of the state in which it began.
-            edited = EditedDataset(self.edited.source, Overlay.of(self.edited.source.path))
+            source, until = self.edited.source, self.edited.overlay.until
+            edited = EditedDataset(source, Overlay.of(source.path, until=until))
             report = export(edited, out, options)
         except UserError as error:
             done = self.Done(None, str(error))

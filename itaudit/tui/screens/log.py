@@ -86,6 +86,10 @@ class LogScreen(Screen[Seen]):
         self.query_one(LineList).focus()
         self.set_interval(1.0, self._load_more)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys that settle conflicts are there while there are any."""
+        return bool(self._conflicts) if action in ("reapply", "drop") else super().check_action(action, parameters)
+
     def _load_more(self) -> None:
         if len(self.edited.overlay.entries) != self._count:
             self._load()
@@ -98,6 +102,7 @@ class LogScreen(Screen[Seen]):
         lines = self.query_one(LineList)
         heading = len(self._conflicts) + 2 if self._conflicts else 1
         lines.show(heading + self._count)
+        self.refresh_bindings()
         self._paint()
 
     def _paint(self) -> None:

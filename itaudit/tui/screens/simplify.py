@@ -91,8 +91,13 @@ class SimplifyScreen(Screen[str]):
         self.set_interval(0.5, self._paint_waiting)
         self._propose()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Another sample is offered where the engine takes samples."""
+        return self.engines.samples if action == "again" else super().check_action(action, parameters)
+
     def _propose(self) -> None:
         self.proposal, self._busy, self._began = None, True, self.clock()
+        self.refresh_bindings()
         self._tell("")
         self.query_one(ProposalView).show(self.edited[self.at], None)
         self._paint_title()
@@ -118,8 +123,9 @@ class SimplifyScreen(Screen[str]):
 
     def _others(self) -> str:
         """What else can be done where an engine has nothing to propose."""
-        keys = [str(number) for number in range(1, len(self.engines.names) + 1)]
-        return f"s tries again, {'/'.join(keys)} takes another engine, e edits by hand, escape goes back."
+        keys = "/".join(str(n) for n, name in enumerate(self.engines.names, 1) if name != self.engines.name)
+        again = "s tries again, " if self.engines.samples else ""
+        return f"{again}{keys} takes another engine, e edits by hand, escape goes back."
 
     def _paint_title(self) -> None:
         row = self.edited.row(self.at)
@@ -149,9 +155,6 @@ class SimplifyScreen(Screen[str]):
 
     def action_again(self) -> None:
         if self._busy:
-            return
-        if not self.engines.samples:
-            self._tell("This engine makes the same proposal each time; 2 or 3 takes a model.")
             return
         self._seed += 1
         self._propose()

@@ -30,10 +30,10 @@ class ReadingPane(ScrollView, can_focus=True):
         self._lines: list[Content] = []
         self._width = 0
 
-    def show(self, content: Content, focus: int | None = None) -> None:
-        """Shows a text; `focus` is an offset in it that is brought into view."""
+    def show(self, content: Content, focus: int | None = None, *, keep: bool = False) -> None:
+        """Shows a text; `focus` is an offset in it that is brought into view, unless the place is kept."""
         self._content, self._focus = content, focus
-        self._wrap()
+        self._wrap(keep)
 
     def on_resize(self) -> None:
         if self.scrollable_content_region.width != self._width:
@@ -43,7 +43,7 @@ class ReadingPane(ScrollView, can_focus=True):
         super().notify_style_update()
         self.refresh()
 
-    def _wrap(self) -> None:
+    def _wrap(self, keep: bool = False) -> None:
         self._width = self.scrollable_content_region.width
         width = self._width - 2 * MARGIN
         if width < 1:
@@ -54,7 +54,8 @@ class ReadingPane(ScrollView, can_focus=True):
         size = Size(0, len(self._lines))
         self.set_reactive(Widget.virtual_size, size)
         self._scroll_update(size)
-        self.scroll_to(y=self._first_line(width), animate=False)
+        if not keep:
+            self.scroll_to(y=self._first_line(width), animate=False)
         self.refresh()
 
     def _first_line(self, width: int) -> int:
