@@ -89,8 +89,12 @@ class Program:
             if waiting.select([self.terminal], [], [], 0.05)[0]:
                 seen += os.read(self.terminal, 1 << 16)
         taken = time.perf_counter() - self.started
-        spent = self.process.cpu_times()
-        return taken, spent.user + spent.system
+        return taken, self.spent()
+
+    def spent(self) -> float:
+        """Seconds of processor time that it has taken."""
+        times = self.process.cpu_times()
+        return times.user + times.system
 
     def press(self, keys: bytes) -> float:
         """Seconds from a key to the last of what it changes on the screen. Raises TimeoutError where nothing does."""
@@ -169,6 +173,7 @@ class Timing:
 
     first: float = 0.0
     processor: float = 0.0
+    key_processor: float = 0.0
     whole: float = 0.0
     streaming: list[float] = field(default_factory=list)
     scrolling: list[float] = field(default_factory=list)
@@ -187,7 +192,9 @@ def measure(command: Sequence[str], environment: dict[str, str], keys: Keys, row
         while program.is_busy():
             program.drain(0.2)
         timing.whole = time.perf_counter() - program.started
+        before = program.spent()
         timing.scrolling = [program.press(key) for key in [keys.down] * 60 + [keys.page] * 30]
+        timing.key_processor = (program.spent() - before) / len(timing.scrolling)
         for _ in range(30):
             asked, last = keys.jump(generator.randrange(rows))
             program.type(asked)
@@ -216,6 +223,7 @@ def report(name: str, timings: Sequence[Timing]) -> None:
                 f"    {label:<10} {statistics.median(values):6.1f} ms median {percentile(values, 0.95):7.1f} ms at 95 %"
                 f"   of {len(values)} keys"
             )
+    print(f"    scrolling  {1000 * min(t.key_processor for t in timings):6.1f} ms of processor time a key")
     resident, anonymous = (min(t.memory[place] for t in timings) / 1e6 for place in (0, 1))
     print(f"    memory     {resident:6.0f} MB resident, {anonymous:.0f} MB of them not backed by files")
 
