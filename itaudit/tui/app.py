@@ -47,6 +47,8 @@ class ItauditApp(App[None]):
     def __init__(self, path: Path | None, runs_dir: Path, *, source: "Cached | None" = None, version: str = "") -> None:
         """`source` is the dataset at the path where it is being read already, `version` which of its edits show."""
         super().__init__()
+        # Looking through all of the heap for cycles again and again held up keys by a tenth of a second.
+        gc.set_threshold(10_000, 20, 100)
         self.path = path
         self.source = source
         self.version = version
@@ -97,9 +99,7 @@ class ItauditApp(App[None]):
         for problem in self._problems:
             self.notify(visible_line(problem), severity="warning", markup=False, timeout=10)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        # What the imports and the first screen made stays: looking through all of it for cycles again and again held
-        # up keys by a tenth of a second.
-        gc.set_threshold(10_000, 20, 20)
+        # From then on nobody looks through what the imports and the first screen made, which stays.
         self.set_timer(1.0, gc.freeze)
 
     def _keep_theme(self, theme: Theme) -> None:

@@ -48,6 +48,7 @@ class Ranker:
         self._number = 0
         self._question = ""
         self._whole_sent = False
+        self._writing: threading.Thread | None = None
 
     def ask(self, question: str, dataset: Dataset, complete: bool, folder: Path | None = None) -> None:
         """Has instances ranked; answers come one after another, each better than the last.
@@ -72,7 +73,7 @@ class Ranker:
         parts = sorted(folder.glob("????.arrow")) if folder is not None else []
         if parts:
             self._whole_sent = True
-            self._send({"index": [str(part) for part in parts], "whole": True})
+            self._in_order(lambda: self._send({"index": [str(part) for part in parts], "whole": True}))
         else:
             self._give(dataset, "whole", whole=True)
 
@@ -112,7 +113,19 @@ class Ranker:
                 return
             self._send({"index": [str(file)], "whole": whole})
 
-        threading.Thread(target=write, daemon=True, name="itaudit-rows").start()
+        self._in_order(write)
+
+    def _in_order(self, work: Callable[[], None]) -> None:
+        """Works off this thread, after what was begun before: the first rows are to be indexed first."""
+        before = self._writing
+
+        def run() -> None:
+            if before is not None:
+                before.join()
+            work()
+
+        self._writing = threading.Thread(target=run, daemon=True, name="itaudit-rows")
+        self._writing.start()
 
     def _send(self, request: dict[str, Any]) -> None:
         process = self._process

@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
+from textual.widget import Widget
 
 CURSOR = "▸"
 
@@ -81,7 +82,10 @@ class LineList(ScrollView, can_focus=True):
     def grow(self, count: int) -> None:
         """Shows more lines after those there are, which stay as they are made."""
         before, self.count = self.count, count
-        self.virtual_size = Size(0, count)
+        # Set without the layout of the whole screen that Textual would do for it, several times a second.
+        size = Size(0, count)
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
         if before < self.scroll_offset.y + self.size.height:
             self.refresh()
 
@@ -175,6 +179,6 @@ class LineList(ScrollView, can_focus=True):
             return
         top = self.scroll_offset.y
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
