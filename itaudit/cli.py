@@ -306,10 +306,9 @@ def open_workbench(path: Path | None, version: str = "") -> None:
     """The workbench on a path, or on its home screen; `version` is that of a dataset, with all its edits if empty."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("the workbench needs a terminal; `itaudit show RUN` and `--json` work without one", code=2)
-    from itaudit.runs.run import is_run
-
     source = None
-    if path is not None and not is_run(path):
+    # A run is a folder; whether a folder is one takes an import that a file need not wait for.
+    if path is not None and (path.is_file() or not _is_run(path)):
         from itaudit.data.cache import Cached
 
         # Reading begins while the screens are still being imported.
@@ -317,6 +316,12 @@ def open_workbench(path: Path | None, version: str = "") -> None:
     from itaudit.tui.app import ItauditApp
 
     ItauditApp(path, paths.runs_dir(), source=source, version=version).run()
+
+
+def _is_run(path: Path) -> bool:
+    from itaudit.runs.run import is_run
+
+    return is_run(path)
 
 
 def print_json(document: Any) -> None:

@@ -25,6 +25,7 @@ from itaudit.errors import UserError
 FIRST = 256
 """Instances in the first part: more than any terminal has lines."""
 LARGEST = 32768
+_NICE = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,6 +71,8 @@ def _load(key: Key, source: str, reading_options: dict[str, Any]) -> None:
             rows += len(part)
             say({"part": number, "folder": str(partial.folder), "rows": rows, "done": reading.done()})
             if number == 0:
+                # From here on whoever looks at the first rows goes before.
+                os.nice(_NICE)
                 clean(key.name)
         sha256 = reading.sha256()
         if key_of(source, **reading_options) != key:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -137,11 +138,13 @@ def statistics_of(
     if positions is None:
         deleted = [position for position, row in rows.items() if row.deleted]
         positions = np.delete(np.arange(len(edited), dtype=np.int64), deleted)
-    reading = _Reading()
-    for start, part in _parts(edited, positions):
-        reading.take(part)
-        if progress is not None:
-            progress(start)
+    # Arrow searches texts without holding the interpreter, so several expressions are looked for at once.
+    with ThreadPoolExecutor() as pool:
+        reading = _Reading(pool)
+        for start, part in _parts(edited, positions):
+            reading.take(part)
+            if progress is not None:
+                progress(start)
     chosen = [row for position, row in rows.items() if _holds(positions, position)]
     languages, sample = _languages(edited, positions)
     lengths, columns = _columns(edited, measures, positions)
@@ -171,7 +174,8 @@ def statistics_of(
 class _Reading:
     """What is counted while the texts go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
         self.empty = 0
         self.without_response = 0
         self.formats: Counter[str] = Counter(dict.fromkeys(_FORMATS, 0))
@@ -181,8 +185,11 @@ class _Reading:
         responses = part.table.column("response").combine_chunks()
         self.without_response += responses.null_count
         self.empty += int(pc.sum(pc.equal(pc.utf8_trim_whitespace(responses), "")).as_py() or 0)
-        for name, expression in _FORMATS.items():
-            self.formats[name] += int(flags(pc.match_substring_regex(responses, expression)).sum())
+
+        def holding(expression: str) -> int:
+            return int(flags(pc.match_substring_regex(responses, expression)).sum())
+
+        self.formats.update(dict(zip(_FORMATS, self._pool.map(holding, _FORMATS.values()), strict=True)))
         starts = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(responses.drop_null(), 0, _OPENING_CHARS))
         words = pc.utf8_split_whitespace(starts, max_splits=max(OPENING_WORDS))
         lengths = pc.list_value_length(words)
