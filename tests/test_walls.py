@@ -23,6 +23,8 @@ def imported_by(code: str) -> set[str]:
         "itaudit.follow",
         "itaudit.summary",
         "itaudit.data.load",
+        "itaudit.data.export",
+        "itaudit.data.versions",
         "itaudit.transforms",
         "itaudit.cli_ifd",
         "itaudit.runs.run",

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited_rows import Conflict, EditedRow, edited_row, row_values, with_rows
-from itaudit.data.edits import EDITABLE, Chain, Edit, content_hash, fits, new_edit, new_reversal, replay
+from itaudit.data.edits import EDITABLE, TEXTS, Chain, Edit, content_hash, fits, new_edit, new_reversal, replay
 from itaudit.data.instance import Instance
 from itaudit.data.overlay import Overlay
 from itaudit.errors import UserError
@@ -157,24 +157,48 @@ class EditedDataset:
     def reapply(self, conflict: Conflict) -> Edit | None:
         """Makes the edit of a conflict anew upon what stands now, in its place; None where that says so already.
 
-        Raises UserError where the instance is gone, or the conflict was settled meanwhile.
+        An instance that moved is found by what it says. Raises UserError where it is gone, or the conflict was
+        settled meanwhile.
         """
         old = conflict.edit
-        position = self._positions.get(old.id)
-        if position is None:
-            raise UserError(f"row {old.index}: the source no longer holds this instance; drop the edit")
         with self.overlay.appending() as others:
             self._note(others)
+            if all(old.edit != one.edit.edit for one in self.conflicts()):
+                raise UserError(f"row {old.index}: this conflict was settled already")
+            position = self._moved(old)
+            if position is None:
+                position = self._positions.get(old.id)
+            if position is None:
+                raise UserError(f"row {old.index}: the source no longer holds this instance; drop the edit")
             row = self.row(position)
-            if all(old.edit != one.edit.edit for one in row.conflicts):
-                raise UserError(f"row {row.source.index}: this conflict was settled already")
             made = _edit_of(row, _checked(old.after), old.by, old.proposal, old.checks, replaces=old.edit)
-            if made is None:
-                self.overlay.append(new_reversal("drop", old))
-                self._update({old.id})
-            else:
-                self._append([made])
+            if made is not None:
+                self._positions[made.id] = position
+            # Both in one write; what replaces an edit of the same instance takes it away by itself.
+            drop = [] if made is not None and made.id == old.id else [new_reversal("drop", old)]
+            self.overlay.append(*([] if made is None else [made]), *drop)
+            self._update({old.id, row.source.id} & self.overlay.chains.keys())
         return made
+
+    def _moved(self, edit: Edit) -> int | None:
+        """Where an instance stands that says what an edit was made of: at its own place, or at another."""
+        own = self._positions.get(edit.id)
+        if own is not None and content_hash(self.source[own]) == edit.of:
+            return own
+        entries = [one for one in self.overlay.entries if isinstance(one, Edit) and one.id == edit.id]
+        known: dict[str, str] = {}
+        for one in entries:
+            # The first edit of a field found it as the source had it.
+            texts = {name: one.before[name] for name in TEXTS if one.of == edit.of and one.before.get(name)}
+            known = texts | known
+        if not known:
+            return None
+        import pyarrow.compute as pc
+
+        name = max(known, key=lambda name: len(known[name]))
+        hits = pc.equal(self.source.table.column(name), known[name]).fill_null(False).to_numpy()
+        found = (int(place) for place in np.flatnonzero(hits))
+        return next((place for place in found if content_hash(self.source[place]) == edit.of), None)
 
     def drop(self, conflict: Conflict) -> None:
         """Gives the edit of a conflict up; `redo` brings it back. Raises UserError where it was settled meanwhile."""

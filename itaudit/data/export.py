@@ -10,6 +10,7 @@ from itaudit.data import formats as known
 from itaudit.data.card import Facts, card_text
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset, EditedRow
+from itaudit.data.formats.base import Format
 from itaudit.data.provenance import with_provenance
 from itaudit.data.splits import share_out
 from itaudit.data.write import check_fit, check_place, write_splits
@@ -84,23 +85,12 @@ def export(edited: EditedDataset, out: Path | None, options: ExportOptions | Non
         raise UserError("nowhere to write; name a file or folder with --out, or a hub name with --push", code=2)
     if out is not None:
         check_place(source.path, options.splits or {"": 1.0}, out, overwrite=options.overwrite, card=True)
-    rows = _exported_rows(edited, options)
-    if not target.has_response:
-        _check_answers(rows.values())
-    dataset = _chosen(edited, options)
-    changed = {position: row for position, row in rows.items() if row.changed}
-    if options.provenance:
-        dataset = with_provenance(dataset, {row.source.id: row for row in rows.values()}, target.name)
-    steps: Sequence[Mapping[str, Any]] = ()
-    if options.transform is not None:
-        dataset, steps = options.transform(dataset)
-    if not len(dataset):
-        raise UserError("no instance is left to export; widen the filter")
+    dataset, rows, steps = _made(edited, options, target)
     check_fit(dataset, target)
     splits = _split(dataset, options)
     facts = Facts(
         edited=edited,
-        changed=list(changed.values()),
+        changed=[row for row in rows.values() if row.changed],
         deleted=_deleted(edited, options.positions),
         format=target.name,
         out=out.name if out else "",
@@ -126,13 +116,33 @@ def export(edited: EditedDataset, out: Path | None, options: ExportOptions | Non
         format=target.name,
         instances=len(dataset),
         splits=facts.splits if options.splits else {},
-        changed=len(changed),
+        changed=len(facts.changed),
         deleted=facts.deleted,
         engines=facts.engines(),
         conflicts=len(edited.conflicts()),
         rejected=len(source.rejected),
         steps=tuple(steps),
     )
+
+
+def _made(
+    edited: EditedDataset, options: ExportOptions, target: Format
+) -> tuple[Dataset, dict[int, EditedRow], Sequence[Mapping[str, Any]]]:
+    """The instances to write, which of them have edits, and what the steps of the transform did."""
+    rows = _exported_rows(edited, options)
+    if not target.has_response:
+        _check_answers(rows.values())
+    dataset = _chosen(edited, options)
+    if options.provenance:
+        dataset = with_provenance(dataset, {row.source.id: row for row in rows.values()}, target.name)
+    steps: Sequence[Mapping[str, Any]] = ()
+    if options.transform is not None:
+        dataset, steps = options.transform(dataset)
+        left = set(dataset.table.column("id").to_pylist())
+        rows = {position: row for position, row in rows.items() if row.source.id in left}
+    if not len(dataset):
+        raise UserError("no instance is left to export; widen the filter")
+    return dataset, rows, steps
 
 
 def _exported_rows(edited: EditedDataset, options: ExportOptions) -> dict[int, EditedRow]:

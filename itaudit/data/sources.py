@@ -169,7 +169,10 @@ def decode_cells(record: Record | Bad, format: Format) -> Record | Bad:
         return record
     for column in format.nested & record.keys():
         cell = record[column]
-        if isinstance(cell, str):
+        if cell == "":
+            # What one task says and another does not leaves a cell with nothing in it.
+            del record[column]
+        elif isinstance(cell, str):
             if column == "Definition" and not cell.startswith("["):
                 continue
             try:

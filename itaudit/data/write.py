@@ -105,7 +105,8 @@ def _is_ours(folder: Path) -> bool:
     if (folder / "dataset_dict.json").exists():
         return all(entry.name == "dataset_dict.json" or (entry.is_dir() and _is_saved(entry)) for entry in entries)
     if entries and all(entry.is_dir() for entry in entries):
-        return all(_is_tasks(list(entry.iterdir())) for entry in entries)
+        # Splits of task files, which come with a card; without one it may be anybody's folder of folders.
+        return (folder / CARD).exists() and all(_is_tasks(list(entry.iterdir())) for entry in entries)
     return _is_saved(folder) or _is_tasks(entries)
 
 

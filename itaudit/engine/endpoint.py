@@ -123,9 +123,11 @@ class Endpoint:
             "model": model,
             "messages": [dict(message) for message in messages],
             "temperature": self.settings.temperature if temperature is None else temperature,
-            "max_tokens": max_tokens or self.settings.max_tokens,
+            "extra_body": self.settings.extra,
             "extra_headers": self._headers,
         }
+        if "max_completion_tokens" not in self.settings.extra:
+            sent["max_tokens"] = max_tokens or self.settings.max_tokens
         if seed is not None:
             sent["seed"] = seed
         async with self._slots:

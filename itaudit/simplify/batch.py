@@ -302,7 +302,7 @@ class Batch:
             row = edited.row(position)
             if row.deleted or any(edit.proposal == self.key(index) for edit in row.edits):
                 continue
-            stale = row.changed and row.instance.response != self.proposal(index).before
+            stale = hash(row.instance.response or "") != entry.before
             waiting.append(Waiting(position, entry, stale))
         return sorted(waiting, key=lambda one: (-one.entry.severity, one.entry.index))
 
@@ -314,7 +314,7 @@ def identity(settings: Settings, prompt: str) -> dict[str, object]:
         chosen = settings.local.model_dump(include={"model", "revision", "dtype", "template", "max_new_tokens"})
         made |= {f"simplify.local.{key}": value for key, value in chosen.items()} | {"prompt": prompt}
     if settings.engine == "endpoint":
-        asked = settings.endpoint.model_dump(include={"model", "max_tokens", "temperature"})
+        asked = settings.endpoint.model_dump(include={"model", "max_tokens", "temperature", "extra"})
         made |= {f"simplify.endpoint.{key}": value for key, value in asked.items()} | {"prompt": prompt}
     return made
 

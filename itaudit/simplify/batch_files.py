@@ -87,13 +87,17 @@ def read_instances(folder: Path) -> Iterator[Instance]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What lists need of a proposal; the proposal itself is `length` bytes at `offset` of the file."""
+    """What lists need of a proposal; the proposal itself is `length` bytes at `offset` of the file.
+
+    `before` is Python's hash of the response that it is for.
+    """
 
     id: str
     index: int
     offset: int
     length: int
     engine: str
+    before: int
     severity: float
     passes: bool
     unchanged: bool
@@ -152,6 +156,7 @@ def _entry(line: bytes, offset: int) -> Entry | None:
         offset=offset,
         length=len(line),
         engine=proposal.engine,
+        before=hash(proposal.before),
         severity=proposal.severity,
         passes=proposal.passes,
         unchanged=proposal.checks is not None and proposal.checks.unchanged,

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from itaudit.analysis.words import sentence_bounds, word_keys
+from itaudit.analysis.words import sentence_bounds
 from itaudit.simplify.plain import undecorated
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of one text: words, sentences and characters, and the US school grade; None where there is no English to read."""
+    """Of one text: words, sentences and characters, and the US school grade; None where there is no English to read.
+
+    Words are what stands between white space, as everywhere that a length is told.
+    """
 
     words: int
     sentences: int
@@ -22,7 +25,7 @@ def measures(text: str) -> Measures:
     plain = undecorated(text)
     bounds = sentence_bounds(plain)
     sentences = sum(1 for start, end in pairwise(bounds) if _speaks(plain[start:end]))
-    return Measures(len(word_keys(text)), sentences, len(text), grade(plain))
+    return Measures(len(text.encode(errors="replace").split()), sentences, len(text), grade(plain))
 
 
 def _speaks(sentence: str) -> bool:

@@ -57,6 +57,9 @@ class EndpointSettings(Section):
     """Further tries where the server is busy, fails or can't be reached."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 8
     """Requests that are under way at once."""
+    extra: dict[str, Any] = {}
+    """Further fields of each request, as the server knows them: `chat_template_kwargs = {enable_thinking = false}`.
+    With `max_completion_tokens` here, which some servers want instead, `max_tokens` is not sent."""
     price_input: _Price | None = None
     """Per million tokens, in any currency; with `price_output` batches are estimated in it."""
     price_output: _Price | None = None

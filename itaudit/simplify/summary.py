@@ -23,7 +23,7 @@ class Summary:
     words: list[tuple[int, int]] = field(default_factory=list)
     sentences: list[tuple[int, int]] = field(default_factory=list)
     grades: list[tuple[float, float]] = field(default_factory=list)
-    compressions: list[float] = field(default_factory=list)
+    characters: list[int] = field(default_factory=lambda: [0, 0])
     kept: list[float] = field(default_factory=list)
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -45,11 +45,12 @@ class Summary:
         self.sentences.append((checks.before.sentences, checks.after.sentences))
         if checks.before.grade is not None and checks.after.grade is not None:
             self.grades.append((checks.before.grade, checks.after.grade))
-        self.compressions.append(checks.compression)
+        self.characters[0] += checks.before.characters
+        self.characters[1] += checks.after.characters
         self.kept.append(checks.kept)
 
     def to_json(self) -> dict[str, Any]:
-        """The counts, and the means over all proposals; None where there is nothing to average."""
+        """The counts, the means over all proposals, and the compression of all together; None where there are none."""
         return {
             "proposals": self.proposals,
             "passed": self.passed,
@@ -60,7 +61,7 @@ class Summary:
             "words": _means(self.words),
             "sentences": _means(self.sentences),
             "grade": _means(self.grades),
-            "compression": _mean(self.compressions),
+            "compression": round(self.characters[1] / self.characters[0], 3) if self.characters[0] else None,
             "kept": _mean(self.kept),
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,

@@ -1,16 +1,18 @@
 """What takes long to count of a dataset: in a child process where the source can be read there, else in a thread."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
-from itaudit.data.compute import Computing
 from itaudit.tui.background import Background
+from itaudit.tui.pace import repaint_seconds
+
+if TYPE_CHECKING:
+    from itaudit.data.compute import Computing
 
 Result = TypeVar("Result")
-_POLL = 0.25
 
 
 class Counting(Generic[Result]):
@@ -41,7 +43,7 @@ class Counting(Generic[Result]):
         self.close()
         self._computing = computing
         self._tell(0.0)
-        self._timer = self._node.set_interval(_POLL, self._poll)
+        self._timer = self._node.set_interval(repaint_seconds(), self._poll)
 
     def start_thread(self, count: Callable[[Callable[[float], None]], Result]) -> None:
         """Counts beside the screen; `count` is given what to tell of its progress."""

@@ -1,19 +1,22 @@
 """Asking the dataset screen: instances ranked by BM25 for a question."""
 
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from itaudit.analysis.words import word_keys
-from itaudit.data.searching import Pattern
+from itaudit.data.cache import Cached
 from itaudit.sanitize import visible_line
 from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.listing import Listing
 from itaudit.tui.ranking import Ranker, Ranking
 from itaudit.tui.widgets.prompt_line import PromptLine
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 _ASK = "ask"
 _WORDS = 12
@@ -24,7 +27,7 @@ class AskActions(DatasetView):
     """`B`: the instances that answer to a question, best first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("B", "ask", "ask", id="dataset.ask", tooltip="Rank the instances for a question (BM25)"),
+        Binding("B", "ask", "ask", id="dataset.ask", tooltip="Rank instances for a question (BM25)"),
     ]
 
     def __init__(self) -> None:
@@ -47,16 +50,22 @@ class AskActions(DatasetView):
         if not self._question:
             self.stop_asking()
             return
+        from itaudit.analysis.words import word_keys
+
         if not word_keys(self._question):
             self.tell("The question has no words to look for.", "$error")
             return
         self.tell("Ranking …")
-        self._ranker.ask(self._question, self.edited.source, self.complete)
+        self._ranker.ask(self._question, self.edited.source, self.complete, self._folder())
 
     def rows_are_complete(self) -> None:
         """All rows are there, to be ranked too."""
         if self.edited is not None:
-            self._ranker.give_whole(self.edited.source)
+            self._ranker.give_whole(self.edited.source, self._folder())
+
+    def _folder(self) -> Path | None:
+        """Where the rows are kept for another process to map."""
+        return self.feed.folder if isinstance(self.feed, Cached) else None
 
     def stop_asking(self) -> None:
         """Lists what the filter leaves, in its order."""
@@ -117,8 +126,11 @@ class AskActions(DatasetView):
         raise NotImplementedError
 
 
-def _patterns(ranking: Ranking) -> list[Pattern]:
+def _patterns(ranking: Ranking) -> "list[Pattern]":
     """The words of a question that were found, to highlight."""
+    from itaudit.analysis.words import word_keys
+    from itaudit.data.searching import Pattern
+
     found = {word for words in ranking.words.values() for word, _ in words}
     keys = [key for key in dict.fromkeys(word_keys(ranking.question)) if key in found]
     quoted = ["".join(rf"\x{{{ord(character):x}}}" for character in key) for key in keys]

@@ -1,7 +1,7 @@
 """Duplicates on the dataset screen: looked for when asked, then shown group by group."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from textual import on
@@ -9,15 +9,16 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from itaudit.data.cache import Cached
-from itaudit.data.compute import compute_duplicates
-from itaudit.data.duplicates import THRESHOLD, Duplicates, Group, find_duplicates
 from itaudit.tui.counting import Counting
 from itaudit.tui.dataset_view import DatasetView
-from itaudit.tui.feed import Feed
 from itaudit.tui.listing import Listing
 from itaudit.tui.widgets.prompt_line import PromptLine
 
+if TYPE_CHECKING:
+    from itaudit.data.duplicates import Duplicates, Group
+
 _ASK = "duplicates"
+_THRESHOLD = 0.8
 
 
 class DuplicateActions(DatasetView):
@@ -29,7 +30,6 @@ class DuplicateActions(DatasetView):
 
     def __init__(self) -> None:
         super().__init__()
-        self.feed: Feed | None = None
         self.duplicates: Duplicates | None = None
         self.grouping = False
         self._groups: dict[int, Group] = {}
@@ -44,14 +44,14 @@ class DuplicateActions(DatasetView):
             self.tell("Duplicates are looked for among all rows; some are still being read.")
             return
         hint = "how alike to be at least, 0 to 1: the share of three-word runs in common; 1 finds exact copies alone"
-        self.query_one(PromptLine).ask(_ASK, "duplicates, alike by:", answer=f"{THRESHOLD}", hint=hint)
+        self.query_one(PromptLine).ask(_ASK, "duplicates, alike by:", answer=f"{_THRESHOLD}", hint=hint)
 
     @on(PromptLine.Answered)
     def _threshold_answered(self, message: PromptLine.Answered) -> None:
         if message.question != _ASK:
             return
         try:
-            threshold = float(message.answer.strip() or THRESHOLD)
+            threshold = float(message.answer.strip() or _THRESHOLD)
         except ValueError:
             threshold = 0.0
         if not 0 < threshold <= 1:
@@ -61,17 +61,21 @@ class DuplicateActions(DatasetView):
             return
         self.look_for_duplicates(threshold)
 
-    def look_for_duplicates(self, threshold: float = THRESHOLD, *, show: bool = True) -> None:
+    def look_for_duplicates(self, threshold: float = _THRESHOLD, *, show: bool = True) -> None:
         """Looks for them beside the screen; `show` lists the groups once they are found."""
         edited = self.edited
         if edited is None or self._looking.busy:
             return
         self._to_show = show
         if isinstance(self.feed, Cached):
-            self._looking.start_child(compute_duplicates(self.feed.source, threshold=threshold))
+            from itaudit.data.compute import compute_duplicates
+
+            self._looking.start_child(compute_duplicates(self.source_name(), threshold=threshold))
             return
 
-        def count(tell: Callable[[float], None]) -> Duplicates:
+        def count(tell: Callable[[float], None]) -> "Duplicates":
+            from itaudit.data.duplicates import find_duplicates
+
             return find_duplicates(
                 edited, threshold=threshold, progress=lambda reached: tell(reached / max(1, len(edited)))
             )
@@ -89,7 +93,7 @@ class DuplicateActions(DatasetView):
     def _no_duplicates(self, problem: str) -> None:
         self.tell(problem, "$error")
 
-    def _take_duplicates(self, duplicates: Duplicates) -> None:
+    def _take_duplicates(self, duplicates: "Duplicates") -> None:
         assert self.edited is not None
         self.duplicates, self.grouped_known = duplicates, True
         self._groups = {p: group for group in duplicates.groups for p in (group.first, *group.copies)}

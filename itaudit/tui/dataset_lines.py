@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from textual.content import Content
 
 from itaudit.data.edited import EditedDataset, EditedRow
-from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible_line
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.listing import Flags, Positions
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 TEXTS = ("instruction", "input", "response")
 DEFAULT = ("row", "words", "turns", "category", "task", "instruction")
@@ -53,7 +54,7 @@ class DatasetLines:
     edited: EditedDataset
     measures: pa.Table | None = None
     chosen: Sequence[str] = DEFAULT
-    patterns: Sequence[tuple[str, Pattern]] = ()
+    patterns: "Sequence[tuple[str, Pattern]]" = ()
     found: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     grouped: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     copies: Positions = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -216,7 +217,7 @@ class DatasetLines:
             column = self.measures.column(name).slice(0, _SAMPLE)
         kind = column.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            longest = pc.max(pc.utf8_length(column)).as_py() or 0
+            longest = max((len(text) for text in column.to_pylist() if text is not None), default=0)
             return int(max(3, min(_WIDEST, max(longest, len(name)))))
         return 5 if pa.types.is_boolean(kind) else 8
 
@@ -233,8 +234,8 @@ class DatasetLines:
         if self.measures is None or "turns" not in self.measures.column_names:
             return False
         if not self._widths.get("turns?"):
-            most = pc.max(self.measures.column("turns").slice(0, _SAMPLE)).as_py() or 0
-            self._widths["turns?"] = int(most > 1)
+            turns = self.measures.column("turns").slice(0, _SAMPLE).to_pylist()
+            self._widths["turns?"] = int(any(number and number > 1 for number in turns))
         return bool(self._widths["turns?"])
 
 

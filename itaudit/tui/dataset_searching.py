@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-import pyarrow.compute as pc
 from textual import on
 from textual.binding import Binding, BindingType
 
@@ -13,6 +12,7 @@ from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.dataset_view import DatasetView
 from itaudit.tui.listing import Flags, Listing, Positions
+from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.searching import matching_positions, parse_pattern, pattern_text
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
@@ -25,7 +25,7 @@ class SearchActions(DatasetView):
     """`/`, `n`, `N` and `g`. What is found counts for the whole dataset; the keys stop at what is listed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "search", id="dataset.search", tooltip="Search a text or a /regular expression/"),
+        Binding("slash", "search", "search", id="dataset.search", tooltip="Search a text or a /regex/"),
         Binding("n", "match(1)", "next match", id="dataset.next_match", tooltip="Next match"),
         Binding("N", "match(-1)", "previous match", id="dataset.previous_match", show=False, tooltip="Previous match"),
         Binding("g", "jump", "go to", id="dataset.jump", tooltip="Go to a row number or an id"),
@@ -76,7 +76,7 @@ class SearchActions(DatasetView):
         dataset, pattern, start, edits = edited.source, self.pattern, self._reached, edited.edited_positions()
 
         def work(report: Callable[[tuple[int, Positions]], None]) -> None:
-            for step in matching_positions(dataset, pattern, start=start, edits=edits):
+            for step in matching_positions(dataset, pattern, start=start, edits=edits, pace=repaint_seconds()):
                 report(step)
 
         self._searching.start(
@@ -190,6 +190,8 @@ class SearchActions(DatasetView):
 
     def _jump(self, answer: str) -> None:
         assert self.edited is not None
+        import pyarrow.compute as pc
+
         source = self.edited.source
         number = answer.removeprefix("#").replace(",", "")
         is_number = number.isascii() and number.isdigit() and len(number) < 19

@@ -1,9 +1,10 @@
 """What the dataset screen lists: filter, sort and columns, chosen as one goes."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from textual import on
@@ -11,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from itaudit.data.cache import Cached
-from itaudit.data.filters import Filter, parse_filter
 from itaudit.errors import UserError
 from itaudit.tui.background import Background
 from itaudit.tui.config import read_config, write_config
@@ -22,12 +22,16 @@ from itaudit.tui.listing import Listing, Positions
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
 
+if TYPE_CHECKING:
+    from itaudit.data.filters import Filter
+
 _FILTER = "filter"
 HINT = 'words>300  category:x,y  row:10-20  edited  -deleted  tag:x  "some text"  response~/regex/'
 _TYPING = 0.15
 """Seconds without a key after which a filter that is being typed is tried."""
 _SHOWN = 0.25
 """Seconds after which what a selection found so far is listed."""
+_ONE = threading.Lock()
 _AGAIN = 0.5
 """Seconds at least between two selections while rows stream in."""
 
@@ -45,7 +49,7 @@ class SelectActions(AskActions, DuplicateActions):
 
     def __init__(self) -> None:
         super().__init__()
-        self.filter = Filter()
+        self.filter: Filter | None = None
         self._making: Background[Listing] = Background(self)
         self._selected_at = 0.0
         self._took = 0.0
@@ -70,7 +74,9 @@ class SelectActions(AskActions, DuplicateActions):
     def select(self, text: str | None = None, sort: str | None = None) -> None:
         """Lists what a filter leaves, sorted; None keeps what is. Raises UserError for a filter that is none."""
         if text is not None:
-            self.filter = parse_filter(text)
+            from itaudit.data.filters import parse_filter
+
+            self.filter = parse_filter(text) or None
             self.selection_text = text.strip()
         if sort is not None:
             self.ranking, self.grouping = None, False
@@ -90,7 +96,7 @@ class SelectActions(AskActions, DuplicateActions):
             return
         filter, sort = self.filter, self.sort
         matched = np.flatnonzero(self.found)
-        if filter.asks_for("duplicate") and not self.grouped_known:
+        if filter is not None and filter.asks_for("duplicate") and not self.grouped_known:
             # What is selected then is known when they are found.
             if self.complete:
                 self.look_for_duplicates(show=False)
@@ -101,7 +107,7 @@ class SelectActions(AskActions, DuplicateActions):
         started = told = time.monotonic()
 
         def work(report: Callable[[Listing], None]) -> None:
-            from itaudit.data.selection import select
+            from itaudit.data.selection import Filter, select
 
             so_far: list[Positions] = []
 
@@ -112,9 +118,17 @@ class SelectActions(AskActions, DuplicateActions):
                     told = time.monotonic()
                     report(Listing(np.concatenate(so_far)))
 
-            positions = select(
-                edited, measures, filter, sort or None, matched=matched, duplicates=duplicates, progress=progress
-            )
+            # One that was cancelled may not have noticed yet, and what is kept of the edits is shared.
+            with _ONE:
+                positions = select(
+                    edited,
+                    measures,
+                    filter or Filter(),
+                    sort or None,
+                    matched=matched,
+                    duplicates=duplicates,
+                    progress=progress,
+                )
             self._took = time.monotonic() - started
             report(Listing(positions, ascending=not sort))
 
@@ -280,7 +294,9 @@ class SelectActions(AskActions, DuplicateActions):
         from itaudit.tui.screens.statistics import StatisticsScreen
 
         filter, positions = self.filter, np.sort(self.view)
-        elsewhere = not (filter.asks_for("matched") or filter.asks_for("duplicate") or self.ranking or self.grouping)
+        # What a search, a question or a look for duplicates found is known here alone.
+        own = filter is not None and (filter.asks_for("matched") or filter.asks_for("duplicate"))
+        elsewhere = not (own or self.ranking or self.grouping)
         copies = len(np.intersect1d(self.copies, positions)) if self.grouped_known else None
 
         def count(tell: Callable[[float], None]) -> Statistics:
@@ -291,7 +307,7 @@ class SelectActions(AskActions, DuplicateActions):
 
         def start(counting: Counting[Statistics]) -> None:
             if isinstance(feed, Cached) and elsewhere:
-                counting.start_child(compute_statistics(feed.source, filter=filter.text))
+                counting.start_child(compute_statistics(self.source_name(), filter=self.selection_text))
             else:
                 counting.start_thread(count)
 

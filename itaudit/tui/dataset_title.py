@@ -38,7 +38,7 @@ def dataset_title(view: SelectActions, feed: Feed | None, width: int) -> Content
     if edited.source.rejected:
         facts.append(f"! {len(edited.source.rejected):,} rejected")
     if view.lines is not None and view.lines.rows:
-        facts.append(f"{len(view.lines.rows):,} edited")
+        facts.append(f"{len(view.lines.rows):,} with edits")
     facts.append(visible_line(edited.source.format))
     name = visible_line(Path(edited.source.path).name)
     name = shortened(name, max(8, width - text_cells(facts[0]) - 2, width // 3) if width >= 40 else width // 3)

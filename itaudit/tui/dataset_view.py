@@ -1,15 +1,18 @@
 """What the actions of the dataset screen build on: its data, its cursor, and how it is told of changes."""
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from textual.screen import Screen
 
 from itaudit.data.edited import EditedDataset
-from itaudit.data.searching import Pattern
 from itaudit.tui.dataset_lines import DatasetLines
+from itaudit.tui.feed import Feed
 from itaudit.tui.listing import Flags, Listing, Positions
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 Shown = Literal["edited", "original", "difference"]
 """What of an instance with edits is read."""
@@ -19,17 +22,20 @@ SHOWN: tuple[Shown, ...] = ("edited", "original", "difference")
 class DatasetView(Screen[None]):
     """A dataset with its edits on the screen.
 
-    `edited` is None until the first rows are there, and `complete` tells that all are. `selection_text` is the filter
-    as it was typed and `sort` the column that the list is sorted by, with a minus for descending. `measures` has a row
-    for each row of the dataset that is measured so far, and is None before. `found` flags the positions that the
-    search for `pattern` found, `grouped` those that have duplicates; either may be shorter than the dataset. Where
-    `grouped_known` tells that duplicates were looked for, `copies` are all but the first of each group.
+    `feed` is where the rows come from. `edited` is None until the first rows are there, and `complete` tells that all
+    are. `selection_text` is the filter as it was typed and `sort` the column that the list is sorted by, with a minus
+    for descending. `measures` has a row for each row of the dataset that is measured so far, and is None before.
+    `found` flags the positions that the search for `pattern` found, `grouped` those that have duplicates; either may
+    be shorter than the dataset. Where `grouped_known` tells that duplicates were looked for, `copies` are all but the
+    first of each group.
     """
 
     KEY_ORDER: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
+        self.feed: Feed | None = None
+        self.version = ""
         self.edited: EditedDataset | None = None
         self.measures: pa.Table | None = None
         self.complete = False
@@ -47,6 +53,11 @@ class DatasetView(Screen[None]):
     def view(self) -> Positions:
         """The positions of the dataset in the order in which they are listed, after filter and sort."""
         return self.listing.positions
+
+    def source_name(self) -> str:
+        """What another process reads the dataset by, as it is shown here."""
+        name = "" if self.feed is None else self.feed.source
+        return f"{name}@{self.version}" if self.version else name
 
     def position(self) -> int | None:
         """The position in the dataset of the instance under the cursor; None where no instance is shown."""

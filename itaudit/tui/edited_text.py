@@ -1,17 +1,20 @@
 """An instance with its edits as text to read: as they leave it, as it was, or what they changed word by word."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from itaudit.data.edited import EditedRow
 from itaudit.data.overlay import values_of
-from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.dataset_view import Shown
 from itaudit.tui.diff_text import fields_diff
 from itaudit.tui.instance_text import InstanceText, instance_text
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 _SHOWN = {"edited": "as edited", "original": "as it was", "difference": "what changed"}
 
@@ -20,7 +23,7 @@ def row_text(
     row: EditedRow,
     shown: Shown,
     highlights: Sequence[Evidence] = (),
-    patterns: Sequence[Pattern] = (),
+    patterns: "Sequence[Pattern]" = (),
     *,
     before: Content | None = None,
 ) -> InstanceText:

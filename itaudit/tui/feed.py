@@ -7,7 +7,6 @@ import pyarrow as pa
 from textual.message_pump import MessagePump
 
 from itaudit.data.dataset import Dataset
-from itaudit.data.measures import joined_measures, measured
 from itaudit.tui.background import Background
 
 _SLICE = 2048
@@ -45,6 +44,8 @@ class InMemory:
         self._news = False
 
         def work(report: Callable[[pa.Table], None]) -> None:
+            from itaudit.data.measures import joined_measures, measured
+
             parts = [measured(dataset[start : start + _SLICE]) for start in range(0, max(1, len(dataset)), _SLICE)]
             report(joined_measures(parts))
 

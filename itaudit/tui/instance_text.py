@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 from textual.content import Content
 
 from itaudit.data.instance import Instance
-from itaudit.data.searching import Pattern
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Evidence
+
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
 
 EVIDENCE_STYLE = "bold underline $evidence"
 MATCH_STYLE = "reverse"
@@ -55,7 +58,7 @@ def fields_of(instance: Instance) -> Iterator[Field]:
 def instance_text(
     instance: Instance,
     highlights: Sequence[Evidence] = (),
-    patterns: Sequence[Pattern] = (),
+    patterns: "Sequence[Pattern]" = (),
     *,
     before: Content | None = None,
 ) -> InstanceText:
@@ -108,7 +111,7 @@ def instance_json(instance: Instance) -> str:
     return orjson.dumps(kept, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
-def _body(text: str, evidence: Sequence[Evidence], patterns: Sequence[Pattern]) -> tuple[Content, int | None]:
+def _body(text: str, evidence: Sequence[Evidence], patterns: "Sequence[Pattern]") -> tuple[Content, int | None]:
     """A field's text, and where in it the first highlight begins."""
     if not text:
         return Content.styled("(empty)", "$foreground-muted"), None
@@ -135,14 +138,14 @@ def _body(text: str, evidence: Sequence[Evidence], patterns: Sequence[Pattern]) 
     return body, first
 
 
-def _marked(text: str, patterns: Sequence[Pattern]) -> Content:
+def _marked(text: str, patterns: "Sequence[Pattern]") -> Content:
     content = Content(visible(text))
     for found in _found(text, patterns):
         content = content.stylize(MATCH_STYLE, *found)
     return content
 
 
-def _found(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int]]:
+def _found(text: str, patterns: "Sequence[Pattern]") -> list[tuple[int, int]]:
     return sorted(span for pattern in patterns for span in pattern.spans(text))
 
 

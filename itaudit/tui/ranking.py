@@ -49,8 +49,11 @@ class Ranker:
         self._question = ""
         self._whole_sent = False
 
-    def ask(self, question: str, dataset: Dataset, complete: bool) -> None:
-        """Has instances ranked; answers come one after another, each better than the last."""
+    def ask(self, question: str, dataset: Dataset, complete: bool, folder: Path | None = None) -> None:
+        """Has instances ranked; answers come one after another, each better than the last.
+
+        `folder` is where a complete dataset is kept in parts, if it is.
+        """
         self._number += 1
         self._question = question
         first = self._process is None
@@ -60,11 +63,17 @@ class Ranker:
         if first:
             self._give(dataset[:FIRST], "first", whole=complete and len(dataset) <= FIRST)
         if complete:
-            self.give_whole(dataset)
+            self.give_whole(dataset, folder)
 
-    def give_whole(self, dataset: Dataset) -> None:
+    def give_whole(self, dataset: Dataset, folder: Path | None = None) -> None:
         """Has all of a dataset indexed, if anything was asked of it."""
-        if self._process is not None and not self._whole_sent:
+        if self._process is None or self._whole_sent:
+            return
+        parts = sorted(folder.glob("????.arrow")) if folder is not None else []
+        if parts:
+            self._whole_sent = True
+            self._send({"index": [str(part) for part in parts], "whole": True})
+        else:
             self._give(dataset, "whole", whole=True)
 
     def close(self) -> None:

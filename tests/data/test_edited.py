@@ -202,6 +202,36 @@ def test_an_edit_in_conflict_can_be_made_anew_or_dropped(json_lines: Lines) -> N
     assert [c.edit for c in fresh.conflicts()] == [second.edit]
 
 
+def test_an_edit_of_an_instance_that_moved_is_made_anew_where_it_stands(json_lines: Lines) -> None:
+    edited = open_edited(json_lines(ALPACA))
+    edited.edit(4, {"response": "short"}, by="hand")
+    edited.edit(4, {"tags": ["x"]}, by="hand")
+    edited.edit(0, {"response": "brief"}, by="hand")
+    new = {"instruction": "put in above", "input": "", "output": "the others", "topic": 0}
+    again = open_edited(json_lines([new, new, *ALPACA[:4], ALPACA[4]]))
+    conflicts = {next(iter(c.edit.after.values())): c for c in again.conflicts() if "response" in c.edit.after}
+    tags = next(c for c in again.conflicts() if "tags" in c.edit.after)
+    made = again.reapply(conflicts["short"])
+    assert made is not None
+    assert (made.id, made.replaces) == ("6", conflicts["short"].edit.edit)
+    again.reapply(tags)
+    again.reapply(conflicts["brief"])
+    for bench in (again, open_edited(again.source.path)):
+        assert bench.conflicts() == []
+        responses = ["the others", "the others", "brief", "answer 1", "answer 2", "answer 3", "short"]
+        assert [bench[n].response for n in range(7)] == responses
+        assert bench.row(6).tags == ("x",)
+
+
+def test_an_edit_of_an_instance_that_is_gone_finds_it_elsewhere(json_lines: Lines) -> None:
+    edited = open_edited(json_lines(ALPACA))
+    edited.edit(4, {"response": "short"}, by="hand")
+    again = open_edited(json_lines([ALPACA[4]]))
+    (conflict,) = again.conflicts()
+    again.reapply(conflict)
+    assert ([i.response for i in again.dataset()], again.conflicts()) == (["short"], [])
+
+
 def test_reapplying_what_the_source_says_by_now_drops_the_edit(json_lines: Lines) -> None:
     edited = open_edited(json_lines(ALPACA))
     edited.edit(0, {"response": "short"}, by="hand")

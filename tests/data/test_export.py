@@ -129,6 +129,11 @@ def test_transforms_come_after_the_edits_and_stand_on_the_card(edited: EditedDat
     assert [i.id for i in load(out)] == ["r1", "r2"]
     (step,) = orjson.loads(result.stdout)["steps"]
     assert (step["before"], step["after"]) == (19, 2)
+    longest = run(
+        "export", edited.source.path, "--out", out.with_name("b.jsonl"), "--transform", "longest:k=3", "--json"
+    )
+    # What is counted is what is exported.
+    assert (orjson.loads(result.stdout)["changed"], orjson.loads(longest.stdout)["changed"]) == (2, 0)
     assert "shortest:k=2" in (tmp_path / "a.jsonl.card.md").read_text()
 
 
@@ -179,12 +184,15 @@ def test_neither_the_source_nor_strange_folders_are_written(edited: EditedDatase
     link.symlink_to(source)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("keep")
+    (tmp_path / "others" / "mine").mkdir(parents=True)
+    (tmp_path / "others" / "mine" / "a.json").write_text("{}")
     before = source.read_bytes()
-    for out in (source, link, tmp_path, tmp_path / "notes"):
+    for out in (source, link, tmp_path, tmp_path / "notes", tmp_path / "others"):
         with pytest.raises(UserError, match=r"never written|no dataset to overwrite"):
             export(edited, out, ExportOptions(overwrite=True))
     assert source.read_bytes() == before
     assert (tmp_path / "notes" / "mine.txt").read_text() == "keep"
+    assert (tmp_path / "others" / "mine" / "a.json").exists()
 
 
 def test_an_export_that_fails_half_way_leaves_nothing(json_lines: Lines, tmp_path: Path) -> None:
@@ -268,6 +276,39 @@ def test_a_definition_belongs_to_all_instances_of_its_task(tmp_path: Path) -> No
     assert (tmp_path / "tasks" / "README.md").exists()
     again = load(tmp_path / "tasks")
     assert [(i.instruction, i.extra["task"]) for i in again] == [("Answer.", "task1_a")] * 2
+
+
+def test_tasks_that_say_different_things_fit_one_csv_file(tmp_path: Path) -> None:
+    for number, more in enumerate(({"Reasoning": ["causal"]}, {"Domains": ["news"]}, {})):
+        items = [{"id": f"{number}-{n}", "input": str(n), "output": ["yes"]} for n in range(2)]
+        task = {"Definition": [f"task {number}"], "Positive Examples": [], "Negative Examples": [], **more}
+        (tmp_path / "tasks").mkdir(exist_ok=True)
+        (tmp_path / "tasks" / f"task{number}.json").write_bytes(orjson.dumps(task | {"Instances": items}))
+    edited = open_edited(tmp_path / "tasks")
+    edited.edit(3, {"response": "no"}, by="hand")
+    export(edited, tmp_path / "out.csv")
+    again = load(tmp_path / "out.csv")
+    assert again.rejected == ()
+    assert [(i.id, i.instruction, i.response) for i in again] == [
+        (i.id, i.instruction, i.response) for i in edited.dataset()
+    ]
+    assert [sorted(task.keys() & {"Reasoning", "Domains"}) for task in again.tasks.values()] == [
+        ["Reasoning"],
+        ["Domains"],
+        [],
+    ]
+
+
+def test_splits_of_tasks_stand_in_folders_of_task_files(tmp_path: Path, shared_data: Path) -> None:
+    source = sorted((shared_data / "superni").glob("*.json"))[0]
+    edited = open_edited(source)
+    for _ in range(2):
+        options = ExportOptions(splits={"train": 0.9, "test": 0.1}, overwrite=True, provenance=True)
+        report = export(edited, tmp_path / "tasks", options)
+    for split, count in report.splits.items():
+        part = load(tmp_path / "tasks" / split)
+        assert (part.format, len(part), len(part.tasks)) == ("superni", count, 1)
+    assert sum(report.splits.values()) == len(edited)
 
 
 def test_a_card_can_not_be_broken_by_names_and_reasons(tmp_path: Path) -> None:

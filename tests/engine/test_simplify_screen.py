@@ -16,15 +16,19 @@ async def test_a_tiny_model_proposes_through_the_real_process(
 ) -> None:
     for name in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"ITAUDIT_{name}_DIR", str(tmp_path / name.lower()))
-    (tmp_path / "config").mkdir()
+    # The model reads 512 tokens, most of them a byte long.
+    (tmp_path / "config" / "prompts").mkdir(parents=True)
+    (tmp_path / "config" / "prompts" / "simplify.txt").write_text("Shorter: {response}")
     (tmp_path / "config" / "config.toml").write_text(
         f'[simplify.local]\nmodel = "{tiny_llama}"\nmax_new_tokens = 24\ndevice = "cpu"\n'
     )
-    path = written(tmp_path / "a.jsonl")
+    path = written(
+        tmp_path / "a.jsonl", [{"instruction": "Who?", "input": "", "output": "Frank Zamboni did, in 1949."}]
+    )
     app = app_on(path)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        await pressed(pilot, "j", "s", "2")
+        await pressed(pilot, "s", "2")
         await until(pilot, lambda: isinstance(app.screen, SimplifyScreen) and app.screen.proposal is not None, 120)
         screen = app.screen
         assert isinstance(screen, SimplifyScreen) and screen.proposal is not None

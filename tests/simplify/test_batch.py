@@ -20,12 +20,6 @@ from tests.simplify.server import Server, half_a_body, hangs, says, sends, servi
 RESPONSE = "Water is wet number {0}. It is important to note that water flows. I hope this helps!"
 
 
-@pytest.fixture(autouse=True)
-def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONFIG", "STATE", "CACHE"):
-        monkeypatch.setenv(f"ITAUDIT_{name}_DIR", str(tmp_path / name.lower()))
-
-
 def dataset(folder: Path, count: int, response: str = RESPONSE) -> EditedDataset:
     rows = [{"instruction": f"What is water {n}?", "input": "", "output": response.format(n)} for n in range(count)]
     path = folder / "water.json"
@@ -90,6 +84,19 @@ def test_a_batch_simplifies_accepts_rejects_and_undoes(tmp_path: Path) -> None:
     batch.restore(2)
     edited.undo(0)
     assert [one.position for one in batch.undecided(edited)] == [0, 2, 3]
+
+
+def test_a_proposal_for_an_edit_that_was_taken_back_is_stale(tmp_path: Path) -> None:
+    edited = dataset(tmp_path, 2)
+    edited.edit(0, {"response": "Sure! Rain is wet. I hope this helps!"}, by="hand")
+    batch = Batch.create(edited, range(2), Settings())
+    batch.start()
+    finish(batch)
+    assert [(one.position, one.stale) for one in batch.undecided(edited)] == [(0, False), (1, False)]
+    edited.undo(0)
+    assert [(one.position, one.stale) for one in batch.undecided(edited)] == [(0, True), (1, False)]
+    with pytest.raises(UserError, match="changed since"):
+        batch.accept(edited, 0)
 
 
 def test_the_queue_brings_the_gravest_first_and_leaves_out_what_changes_nothing(tmp_path: Path) -> None:
@@ -213,8 +220,7 @@ def test_a_killed_worker_reads_as_failed_and_no_proposal_is_lost_or_made_twice(t
             while batch.status().done < 8 * (kills + 1):
                 time.sleep(0.01)
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            status = batch.status()
+            status = finish(batch)
             assert status.state == "failed" and status.error
             seen |= set(batch.entries)
         batch.start()
@@ -253,17 +259,18 @@ def test_no_key_stands_in_any_file_of_a_batch(tmp_path: Path, monkeypatch: pytes
     assert len(texts) >= 4 and not any("sk-very-secret" in text for text in texts)
 
 
-def test_the_worker_says_why_it_died_before_its_first_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_before_its_first_word_leaves_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edited = dataset(tmp_path, 2)
     batch = Batch.create(edited, range(2), Settings())
-    monkeypatch.setenv("PYTHONPATH", "/nonexistent")
-    monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    monkeypatch.chdir(tmp_path)
-    pid = batch.start()
-    os.waitpid(pid, 0)
-    status = batch.status()
-    if status.state != "done":  # an installed itaudit is found whatever the path says
-        assert status.state == "failed" and "itaudit" in status.error
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho starting\necho 'no module named itaudit' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(broken))
+    batch.start()
+    status = finish(batch)
+    assert (status.state, status.error, status.done) == ("failed", "no module named itaudit", 0)
 
 
 def test_an_estimate_reckons_requests_tokens_and_price(tmp_path: Path) -> None:

@@ -104,8 +104,9 @@ def test_the_grade_is_that_of_textstat_for_words_in_and_out_of_its_dictionary() 
         assert grade(text) is None or -20 < grade(text) < 100000
 
 
-def test_decoration_is_not_counted_as_words_or_sentences() -> None:
-    assert measures("## **Bold**\n\n- one\n- two\n\n---\n").words == 3
+def test_words_are_what_stands_between_white_space_and_decoration_is_no_sentence() -> None:
+    told = measures("## **Bold**\n\n- one\n- two\n\n---\n")
+    assert (told.words, told.sentences) == (7, measures("Bold\n\n- one\n- two\n").sentences)
 
 
 TEXTS = st.text(max_size=200) | st.sampled_from(

@@ -23,8 +23,8 @@ LONG = "Water is wet number {0}. It is important to note that water flows. I hop
 
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONFIG", "STATE", "CACHE"):
-        monkeypatch.setenv(f"ITAUDIT_{name}_DIR", str(tmp_path / name.lower()))
+    monkeypatch.setenv("ITAUDIT_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("ITAUDIT_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture

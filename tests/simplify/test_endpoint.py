@@ -31,6 +31,14 @@ def test_a_completion_brings_text_finish_and_tokens() -> None:
     assert request["messages"] == [{"role": "user", "content": "Simplify."}]
 
 
+def test_further_fields_go_along_with_each_request() -> None:
+    with serving(says("x")) as server:
+        ask(server, extra={"chat_template_kwargs": {"enable_thinking": False}, "max_completion_tokens": 9})
+        request = server.requests[0]
+    assert request["chat_template_kwargs"] == {"enable_thinking": False}
+    assert request["max_completion_tokens"] == 9 and "max_tokens" not in request
+
+
 def test_the_only_model_of_a_server_is_found_and_several_are_asked_about() -> None:
     with serving(says("x")) as server:
         server.models = ["only"]

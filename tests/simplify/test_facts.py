@@ -108,6 +108,16 @@ def test_what_the_instance_holds_or_nobody_asserts_is_not_new(response: str, pro
     assert found(response, proposal) == []
 
 
+@pytest.mark.parametrize("name", ["Luigi", "France", "Italy", "Beijing", "Florence", "Edwards", "Socrates", "NASA"])
+def test_a_name_that_opens_a_sentence_is_found(name: str) -> None:
+    assert found("A machine was made.", f"A machine was made. {name} made it.") == [(name, "name")]
+
+
+@pytest.mark.parametrize("word", ["Utilizing", "Additionally", "Drinking", "Consider", "Photosynthesis", "Students"])
+def test_a_common_word_that_opens_a_sentence_is_no_name(word: str) -> None:
+    assert found("A machine was made.", f"A machine was made. {word} made it.") == []
+
+
 def test_facts_of_the_prompt_and_of_earlier_turns_are_known() -> None:
     known = {"instruction": "How old was Luigi?", "input": "He was born in 1850.", "history": "We met on May 4, 1900."}
     assert found("Old.", "On 4 May 1900, said Luigi of 1850.", **known) == []

@@ -62,7 +62,7 @@ def test_the_local_engine_works_through_a_batch_and_a_resume_makes_the_rest(edit
         assert batch.status().at_work, batch.log_tail()
         time.sleep(0.1)
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    assert finished(batch, 10).state == "failed"
     made = batch.proposals_path.read_bytes()
     batch.start()
     status = finished(batch, 240)

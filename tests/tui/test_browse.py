@@ -451,6 +451,16 @@ async def test_no_key_is_lost_over_the_text(dataset: Dataset) -> None:
         assert listed(app) == [0, 1, 2, 3] and app.screen.query_one(LineList).has_focus
 
 
+async def test_help_tells_what_the_marks_say(dataset: Dataset) -> None:
+    app = app_on(dataset)
+    async with app.run_test(size=(120, 70)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = screen_text(app)
+        assert "marks" in shown and "✗" in shown and "is a duplicate" in shown and "token classes" not in shown
+
+
 def test_every_key_of_the_screen_has_an_id_and_words() -> None:
     bindings = [binding for bound in DatasetScreen._merged_bindings.key_to_bindings.values() for binding in bound]
     own = [binding for binding in bindings if (binding.id or "").startswith("dataset.")]

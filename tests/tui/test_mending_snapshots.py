@@ -56,5 +56,11 @@ def test_a_new_fact_to_confirm_in_a_review(tmp_path: Path, snap_compare: Compare
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_an_editor_with_a_change(tmp_path: Path, snap_compare: Compare, size: tuple[int, int]) -> None:
     path = written(tmp_path / "a.jsonl")
-    keys = ["j", "e", *["delete"] * 11, "escape"]
-    assert snap_compare(app_on(path), terminal_size=size, run_before=before(*keys, text="Save?"))
+    # What is told of the text comes a moment after the last key.
+    steps = before("j", "e", *["delete"] * 11, text="[response]*")
+
+    async def run(pilot: Pilot[Any]) -> None:
+        await steps(pilot)
+        await pressed(pilot, "escape")
+
+    assert snap_compare(app_on(path), terminal_size=size, run_before=run)

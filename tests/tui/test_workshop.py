@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from itaudit.tui.drafts import Draft, Drafts
 from itaudit.tui.screens.dataset import DatasetScreen
 from itaudit.tui.screens.simplify import SimplifyScreen
 from tests.tui.harness import screen_text, until
@@ -177,6 +178,7 @@ async def test_a_response_that_changed_while_a_proposal_stood_there_is_not_overw
         await pressed(pilot, "j", "s")
         await shown(pilot, "nothing to confirm")
         mended(path).edit(1, {"response": "Theirs."}, by="hand")
+        assert "was changed by another workbench meanwhile" in await pressed(pilot, "a")
         assert "the response changed since it was proposed" in await pressed(pilot, "a")
     assert mended(path)[1].response == "Theirs."
 
@@ -221,3 +223,23 @@ async def test_a_proposal_fits(tmp_path: Path, size: tuple[int, int]) -> None:
         await pressed(pilot, "j", "s")
         text = await shown(pilot, "words ")
         assert "a accept" in text and "simplify" in text
+
+
+@pytest.mark.parametrize(("key", "text"), [("d", "An older draft."), ("p", "Frank Zamboni")])
+async def test_a_draft_and_a_proposal_of_the_same_instance_are_chosen_between(
+    tmp_path: Path, key: str, text: str
+) -> None:
+    path = written(tmp_path / "a.jsonl")
+    draft = Draft("1", {"response": LONG}, {"response": "An older draft."}, pid=2**30, started=0.0)
+    Drafts(tmp_path / "a.jsonl.workshop").keep(draft)
+    app = app_on(path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pressed(pilot, "j", "s")
+        await shown(pilot, "nothing to confirm")
+        assert "There is an unsaved draft of this instance" in await pressed(pilot, "e")
+        await pressed(pilot, key)
+        await shown(pilot, text)
+        await pressed(pilot, "f2")
+        await until(pilot, lambda: bool(entries(path)))
+    assert text in entries(path)[0]["after"]["response"]

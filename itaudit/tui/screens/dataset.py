@@ -1,10 +1,9 @@
 """A dataset: its instances as a list that fills while they are read, and the one under the cursor to read."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,13 +15,12 @@ from textual.widgets import Static
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset, EditedRow
-from itaudit.data.searching import Pattern
 from itaudit.data.versions import overlay_of
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
-from itaudit.tui.dataset_lines import DatasetLines
+from itaudit.tui.dataset_lines import LEGEND, DatasetLines
 from itaudit.tui.dataset_searching import SearchActions
 from itaudit.tui.dataset_selecting import SelectActions
 from itaudit.tui.dataset_title import dataset_title
@@ -31,6 +29,7 @@ from itaudit.tui.edited_text import row_text
 from itaudit.tui.feed import Feed, InMemory
 from itaudit.tui.instance_text import InstanceText, instance_json
 from itaudit.tui.listing import Listing
+from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
 from itaudit.tui.widgets.key_bar import KeyBar
@@ -40,14 +39,12 @@ from itaudit.tui.widgets.reading_pane import ReadingPane
 from itaudit.tui.workshop_actions import Workshop
 from itaudit.units import duration_text, size_text
 
+if TYPE_CHECKING:
+    from itaudit.data.searching import Pattern
+
 # Below 100 columns panels stand below each other or take turns; so they do where there are few lines.
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-short"), (16, "-high")]
-
-
-def poll_seconds() -> float:
-    """Between two looks at the rows that came: every repaint costs bandwidth over SSH."""
-    return 0.5 if os.environ.get("SSH_CONNECTION") else 0.15
 
 
 class DatasetScreen(SelectActions, SearchActions, Workshop):
@@ -55,29 +52,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-    CSS = """
-    DatasetScreen { layout: vertical; background: $background; }
-    DatasetScreen #title { height: 1; padding: 0 1; background: $panel; }
-    DatasetScreen #body { height: 1fr; }
-    DatasetScreen #list { width: 2fr; height: 1fr; min-width: 8; min-height: 2; }
-    DatasetScreen #columns { height: 1; padding: 0 0 0 2; }
-    DatasetScreen #instances { height: 1fr; }
-    DatasetScreen #reading {
-        width: 3fr; height: 1fr; min-width: 8; min-height: 2;
-        border-left: solid $panel; border-title-color: $primary;
-    }
-    DatasetScreen #reading:focus { border-left: solid $primary; }
-    DatasetScreen.-narrow #body { layout: vertical; }
-    DatasetScreen.-narrow #list, DatasetScreen.-narrow #reading { width: 1fr; }
-    DatasetScreen.-narrow #list { height: 2fr; }
-    DatasetScreen.-narrow #reading { height: 3fr; border-left: none; border-top: solid $panel; }
-    DatasetScreen.-narrow #reading:focus { border-top: solid $primary; }
-    DatasetScreen.-short.-narrow #reading { display: none; border-top: none; }
-    DatasetScreen.-short.-narrow #columns { display: none; }
-    DatasetScreen.-short.-narrow.-reading #list { display: none; }
-    DatasetScreen.-short.-narrow.-reading #reading { display: block; }
-    DatasetScreen #loading { height: 1fr; padding: 1 2; }
-    """
+    CSS_PATH = "dataset.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("exclamation_mark", "rejected", "rejected", id="dataset.rejected", tooltip="Rows that were rejected"),
         Binding("y", "copy", "copy", id="dataset.copy", tooltip="Copy the instance as JSON"),
@@ -87,6 +62,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         Binding("equals_sign", "shown", "original", id="dataset.shown", tooltip="As edited, original, difference"),
         Binding("escape", "back", "back", id="dataset.back"),
     ]
+    MARKS = LEGEND
     KEY_ORDER = (
         "dataset.search",
         "dataset.filter",
@@ -125,6 +101,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self.shown: Shown = "edited"
         self._sought = index
         self._read: tuple[object, ...] = ()
+        self._header = Content()
         self._begun = clock()
 
     def compose(self) -> ComposeResult:
@@ -148,7 +125,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             else source
         )
         self.query_one("#body").display = False
-        self._ticking = self.set_interval(poll_seconds(), self._poll)
+        self._ticking = self.set_interval(repaint_seconds(), self._poll)
         self._poll(first=True)
 
     def on_unmount(self) -> None:
@@ -289,7 +266,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         if self.lines is not None:
             self.lines.found, self.lines.grouped = self.found, self.grouped
             self.lines.copies = self.copies
-            self.lines.patterns = [*self.filter.patterns, *(("", pattern) for pattern in self._patterns())]
+            self.lines.patterns = [*self._filter_patterns(), *(("", pattern) for pattern in self._patterns())]
             self.lines.scores = None if self.ranking is None else self.ranking.scores
         self.query_one(LineList).remake()
         self._paint()
@@ -384,7 +361,10 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             return
         self._paint_title()
         width = self.query_one(LineList).scrollable_content_region.width - 2
-        self.query_one("#columns", Static).update(self.lines.header(max(1, width), self.sort), layout=False)
+        header = self.lines.header(max(1, width), self.sort)
+        if header != self._header:
+            self._header = header
+            self.query_one("#columns", Static).update(header, layout=False)
         reading = self._reading()
         # What is shown again, because rows came or an edit was made, stays where its reader is.
         read = (self.position(), self.shown, reading.focus)
@@ -400,7 +380,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
                 words = "No instance passes the filter; escape clears it."
             return InstanceText(Content.styled(words, "$foreground-muted"), None)
         row = self.edited.row(position)
-        patterns = [*self._patterns(), *(pattern for _, pattern in self.filter.patterns)]
+        patterns = [*self._patterns(), *(pattern for _, pattern in self._filter_patterns())]
         return row_text(
             row,
             self.shown,
@@ -409,7 +389,10 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
             before=self.score_text(position) or self.group_text(position),
         )
 
-    def _patterns(self) -> list[Pattern]:
+    def _filter_patterns(self) -> "Sequence[tuple[str, Pattern]]":
+        return self.filter.patterns if self.filter is not None else ()
+
+    def _patterns(self) -> "list[Pattern]":
         """What the search and the question look for."""
         return [*([self.pattern] if self.pattern else []), *(self.question_patterns if self.ranking else [])]
 

@@ -66,6 +66,8 @@ class ExactArea(TextArea):
         super().__init__(part.shown, soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
         self.part = part
         self.highlight_cursor_line = False
+        # Over SSH each blink costs bandwidth.
+        self.cursor_blink = False
 
     async def _on_paste(self, event: events.Paste) -> None:
         try:

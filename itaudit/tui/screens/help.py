@@ -74,13 +74,8 @@ class HelpScreen(ModalScreen[None]):
         parts = [
             Content.assemble((group, "bold $primary"), "\n", lines) for group, lines in self._keys(underneath, wide)
         ]
-        legend = Content("\n").join(
-            Content.assemble(
-                "  ", (name.ljust(14), f"{TOKEN_SHAPES[name]} ${name}"), " ", (meaning, "$foreground-muted")
-            )
-            for name, meaning in LEGEND
-        )
-        parts.append(Content.assemble(("token classes", "bold $primary"), "\n", legend))
+        marks = getattr(underneath, "MARKS", None)
+        parts.append(_marks(marks) if marks else _token_classes())
         if wide:
             parts.append(Content.styled("The right column names each binding for keys.toml.", "$foreground-muted"))
         self.query_one("#text", Static).update(Content("\n\n").join(parts))
@@ -113,3 +108,20 @@ class HelpScreen(ModalScreen[None]):
         if not wide or not binding.id:
             return line + Content(words)
         return line + Content(f"{words[:37]:38}") + Content.styled(binding.id, "$foreground-muted")
+
+
+def _token_classes() -> Content:
+    lines = [
+        Content.assemble("  ", (name.ljust(14), f"{TOKEN_SHAPES[name]} ${name}"), " ", (meaning, "$foreground-muted"))
+        for name, meaning in LEGEND
+    ]
+    return Content.assemble(("token classes", "bold $primary"), "\n", Content("\n").join(lines))
+
+
+def _marks(marks: Iterable[tuple[str, str]]) -> Content:
+    """What the marks in a screen's list say."""
+    lines = [
+        Content.assemble("  ", (mark.ljust(14), "bold $accent"), " ", (meaning, "$foreground-muted"))
+        for mark, meaning in marks
+    ]
+    return Content.assemble(("marks", "bold $primary"), "\n", Content("\n").join(lines))
