@@ -292,9 +292,9 @@ def layers(file: Path, rows: int, folder: Path) -> None:
         cached = Cached.open(file)
         while cached.dataset is None:
             cached.wait(10)
-        print(f"  first {len(cached.dataset):,} rows, {state:<26} {time.perf_counter() - began:11.2f} s")
+        print(f"  {f'first {len(cached.dataset):,} rows, {state}':<44} {1000 * (time.perf_counter() - began):9.1f} ms")
         dataset, measures = cached.whole()
-        print(f"  all rows, {state:<34} {time.perf_counter() - began:11.2f} s")
+        print(f"  {f'all rows, {state}':<44} {1000 * (time.perf_counter() - began):9.1f} ms")
     from itaudit.data.selection import facets, parse_filter, select
 
     edited = EditedDataset(dataset, Overlay(folder / "overlay"))
