@@ -133,6 +133,9 @@ class SelectActions(AskActions, DuplicateActions):
             report(Listing(positions, ascending=not sort))
 
         self._making.start(work, self._take, fail=self._failed, done=self._count)
+        prompt = self.query_one(PromptLine)
+        if prompt.question == _FILTER:
+            prompt.hint("counting …")
 
     def rows_came(self) -> None:
         """More rows are there: a list that is not filtered has them at once, another one in a moment."""
