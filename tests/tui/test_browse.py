@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedDataset
 from itaudit.data.load import load
 from itaudit.data.overlay import Overlay
+from itaudit.tui import ranking as ranking_module
 from itaudit.tui.config import read_config
 from itaudit.tui.screens.columns import ColumnsScreen
 from itaudit.tui.screens.dataset import DatasetScreen
@@ -662,3 +663,30 @@ def test_without_colours(tmp_path: Path, snap_compare: Any, monkeypatch: pytest.
         await ready(pilot.app, pilot)
 
     assert snap_compare(app_on(built(tmp_path)), terminal_size=(80, 24), run_before=before)
+
+
+async def test_a_first_answer_says_that_it_is_provisional(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking_module, "FIRST", 10)
+    rows = [
+        *ROWS[:20],
+        {"instruction": "Who was Volta?", "input": "", "output": "A physicist of toads.", "category": "x"},
+    ]
+    heard: list[tuple[int, bool, list[int], str]] = []
+    app = app_on(written(path.with_name("ask.jsonl"), rows))
+    async with app.run_test(size=(160, 30)) as pilot:
+        screen = await ready(app, pilot)
+        hear = screen._ranker._heard
+
+        def noted(ranking: ranking_module.Ranking) -> None:
+            hear(ranking)
+            said = str(app.screen.query_one("#said", Static).content)
+            heard.append((ranking.instances, ranking.whole, sorted(ranking.scores), said))
+
+        screen._ranker._heard = noted
+        await pilot.press("B", *"toads", "enter")
+        await until(pilot, lambda: bool(heard) and heard[-1][1])
+    first, last = heard[0], heard[-1]
+    assert first[:3] == (10, False, [0, 3, 6, 9])
+    assert "provisional, 10 of 21 instances are indexed" in first[3]
+    assert last[:3] == (21, True, [0, 3, 6, 9, 12, 15, 18, 20])
+    assert "provisional" not in last[3]
