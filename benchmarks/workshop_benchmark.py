@@ -71,6 +71,7 @@ class Program:
     """A program in a pseudo-terminal."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
+        self.command = command
         self.started = time.perf_counter()
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
@@ -132,7 +133,9 @@ class Program:
         return self.process.memory_info().rss, 1024 * anonymous
 
     def is_busy(self) -> bool:
-        """Whether it, or a process that it started, is at work."""
+        """Whether it, or a process that it started, is at work. Raises RuntimeError where it has died."""
+        if self.process.status() == psutil.STATUS_ZOMBIE:
+            raise RuntimeError(f"{self.command[0]} died")
         family = [self.process, *self.process.children(recursive=True)]
         return bool(family[1:]) or self.process.cpu_percent(0.5) > 20
 
