@@ -71,6 +71,7 @@ class Program:
     """A program in a pseudo-terminal."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
+        self.command = command
         self.started = time.perf_counter()
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
@@ -132,7 +133,9 @@ class Program:
         return self.process.memory_info().rss, 1024 * anonymous
 
     def is_busy(self) -> bool:
-        """Whether it, or a process that it started, is at work."""
+        """Whether it, or a process that it started, is at work. Raises RuntimeError where it has died."""
+        if self.process.status() == psutil.STATUS_ZOMBIE:
+            raise RuntimeError(f"{self.command[0]} died")
         family = [self.process, *self.process.children(recursive=True)]
         return bool(family[1:]) or self.process.cpu_percent(0.5) > 20
 
@@ -292,9 +295,9 @@ def layers(file: Path, rows: int, folder: Path) -> None:
         cached = Cached.open(file)
         while cached.dataset is None:
             cached.wait(10)
-        print(f"  first {len(cached.dataset):,} rows, {state:<26} {time.perf_counter() - began:11.2f} s")
+        print(f"  {f'first {len(cached.dataset):,} rows, {state}':<44} {1000 * (time.perf_counter() - began):9.1f} ms")
         dataset, measures = cached.whole()
-        print(f"  all rows, {state:<34} {time.perf_counter() - began:11.2f} s")
+        print(f"  {f'all rows, {state}':<44} {1000 * (time.perf_counter() - began):9.1f} ms")
     from itaudit.data.selection import facets, parse_filter, select
 
     edited = EditedDataset(dataset, Overlay(folder / "overlay"))

@@ -32,6 +32,8 @@ class Builder:
         self._index = 0
         self._record = 0
         self._accepted = 0
+        self.weight = 0
+        """Characters of the rows that are in no part yet, roughly."""
 
     def add(self, batch: Batch) -> None:
         """Parses a batch; the columns that keep their Arrow type follow the rows that are accepted."""
@@ -83,6 +85,7 @@ class Builder:
             tasks=self._tasks,
         )
         self._columns = [[] for _ in SCHEMA]
+        self.weight = 0
         self._native, self._rejected, self._tasks = [], [], {}
         return part
 
@@ -121,6 +124,9 @@ class Builder:
         )
         for column, value in zip(self._columns, values, strict=True):
             column.append(value)
+        self.weight += len(row.input) + len(row.response or "") + len(extra or "")
+        for message in (*row.history, *row.later):
+            self.weight += len(message.content)
         self._numbered.append(row.id is None)
         self._index += 1
         self._accepted += 1

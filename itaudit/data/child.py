@@ -44,7 +44,8 @@ class Child:
                 self.ended = not data
                 self._unread += data
         *lines, self._unread = self._unread.split(b"\n")
-        return [orjson.loads(line) for line in lines]
+        # Whatever else a library prints is nothing that was said here.
+        return [orjson.loads(line) for line in lines if line.startswith(b'{"')]
 
     def wait(self, seconds: float | None) -> None:
         """Waits until it says something or ends, `seconds` at most."""

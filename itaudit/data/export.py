@@ -26,8 +26,8 @@ class ExportOptions:
 
     `format` is the source's unless named. `positions` (of the edited dataset, in the order to write; deleted ones
     are left out) are what `filter`, as the user typed it, selected; `only_edited` leaves those whose text changed.
-    `transform` comes after both. `splits` maps names to shares of 1. `push` is a hub name, `token` read from the
-    environment where it is empty. `date` goes into the card; now, in UTC, where it is None.
+    `transform` comes after both. `splits` maps names to shares of 1. `push` is a hub name; the hub's own
+    tools find the token (HF_TOKEN). `date` goes into the card; now, in UTC, where it is None.
     """
 
     format: str = ""

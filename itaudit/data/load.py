@@ -20,6 +20,8 @@ _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".arrow
 
 _PART = 8192
 """Instances in one chunk of a dataset that is read as a whole."""
+_HEAVY = 1 << 26
+"""Characters after which a part ends however few instances it has."""
 
 # What a file begins with when it is none of ours, and what to do about it.
 _FOREIGN = (
@@ -67,7 +69,9 @@ class Reading:
         self._turn = turn
 
     def parts(self, sizes: Iterable[int] = repeat(_PART)) -> Iterator[Dataset]:
-        """The instances in datasets of their own, one for each of `sizes`, which is how many it holds at least.
+        """The instances in datasets of their own, one for each of `sizes`, which is how many it holds.
+
+        It may hold a few more, where a record of the source has several, and fewer where they are long.
 
         Each has the rejected rows and the tasks that belong to it, and no hash. Raises UserError.
         """
@@ -78,7 +82,7 @@ class Reading:
         with self._told():
             for batch in opened.source.read(self._format):
                 builder.add(batch)
-                if builder.waiting >= size:
+                if builder.waiting >= size or builder.weight >= _HEAVY:
                     yield builder.part()
                     size = next(wanted)
         if not builder.rows:

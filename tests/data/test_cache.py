@@ -327,3 +327,13 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_part_of_long_instances_has_few(json_lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("itaudit.data.load._HEAVY", 3000)
+    path = json_lines(
+        [{"instruction": "i", "input": "", "output": "x" * (20 if n < 600 else 400)} for n in range(1200)]
+    )
+    sizes = [len(part) for part in Reading(path).parts(repeat(512))]
+    assert sum(sizes) == 1200
+    assert max(sizes) <= 256, "a batch ends the part"

@@ -29,6 +29,7 @@ class ReadingPane(ScrollView, can_focus=True):
         self._focus: int | None = None
         self._lines: list[Content] = []
         self._width = 0
+        self._placed = 0
 
     def show(self, content: Content, focus: int | None = None, *, keep: bool = False) -> None:
         """Shows a text; `focus` is an offset in it that is brought into view, unless the place is kept."""
@@ -38,6 +39,9 @@ class ReadingPane(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         if self.scrollable_content_region.width != self._width:
             self._wrap()
+        elif self.scroll_target_y == self._placed:
+            # Nobody scrolled: what was in view must be so at the new height too.
+            self._place(self._width - 2 * MARGIN)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -55,8 +59,13 @@ class ReadingPane(ScrollView, can_focus=True):
         self.set_reactive(Widget.virtual_size, size)
         self._scroll_update(size)
         if not keep:
-            self.scroll_to(y=self._first_line(width), animate=False)
+            self._place(width)
         self.refresh()
+
+    def _place(self, width: int) -> None:
+        if width > 0:
+            self._placed = self._first_line(width)
+            self.scroll_to(y=self._placed, animate=False)
 
     def _first_line(self, width: int) -> int:
         height = self.scrollable_content_region.height
