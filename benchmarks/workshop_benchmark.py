@@ -1,8 +1,8 @@
 """The workbench on datasets of 100,000 and 1,000,000 instances: first rows, keys and memory, VisiData beside it.
 
 Both programs run as a user would see them, in a pseudo-terminal of their own of a fixed size. A clock starts before
-the process and stops when the first row stands at the terminal; another starts with each key and stops with the last
-of what it changes there, when nothing more has come for a while.
+the process and stops when the first row stands at the terminal; another starts with each key and tells when the first
+and the last of what it changes arrive there, the last when nothing more has come for a while.
 
     python benchmarks/workshop_benchmark.py --shared ../shared/data [--visidata PATH/vd] [--rows 100000 1000000]
     python benchmarks/workshop_benchmark.py --shared ../shared/data --layers     # without a terminal: the parts alone
@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 import psutil
@@ -67,6 +68,13 @@ def make_file(path: Path, shared: Path, rows: int) -> None:
             file.write(orjson.dumps(made) + b"\n")
 
 
+class Paint(NamedTuple):
+    """Seconds from a key to the first of what it changes on the screen, and to the last."""
+
+    first: float
+    last: float
+
+
 class Program:
     """A program in a pseudo-terminal."""
 
@@ -97,18 +105,18 @@ class Program:
         times = self.process.cpu_times()
         return times.user + times.system
 
-    def press(self, keys: bytes) -> float:
-        """Seconds from a key to the last of what it changes on the screen. Raises TimeoutError where nothing does."""
+    def press(self, keys: bytes) -> "Paint":
+        """What a key takes to change the screen. Raises TimeoutError where nothing comes of it."""
         self.drain(REST)
         began = time.perf_counter()
         os.write(self.terminal, keys)
-        painted = 0.0
-        while waiting.select([self.terminal], [], [], REST if painted else PATIENCE)[0]:
+        paints: list[float] = []
+        while waiting.select([self.terminal], [], [], REST if paints else PATIENCE)[0]:
             os.read(self.terminal, 1 << 16)
-            painted = time.perf_counter() - began
-        if not painted:
+            paints.append(time.perf_counter() - began)
+        if not paints:
             raise TimeoutError(f"{keys!r} changed nothing within {PATIENCE} s")
-        return painted
+        return Paint(paints[0], paints[-1])
 
     def type(self, keys: bytes) -> None:
         """Keys whose effect is not waited for, but for a moment."""
@@ -178,9 +186,9 @@ class Timing:
     processor: float = 0.0
     key_processor: float = 0.0
     whole: float = 0.0
-    streaming: list[float] = field(default_factory=list)
-    scrolling: list[float] = field(default_factory=list)
-    jumping: list[float] = field(default_factory=list)
+    streaming: list[Paint] = field(default_factory=list)
+    scrolling: list[Paint] = field(default_factory=list)
+    jumping: list[Paint] = field(default_factory=list)
     memory: tuple[int, int] = (0, 0)
 
 
@@ -220,11 +228,12 @@ def report(name: str, timings: Sequence[Timing]) -> None:
     )
     print(f"    all read   {min(t.whole for t in timings):6.1f} s")
     for label in ("streaming", "scrolling", "jumping"):
-        values = [1000 * value for timing in timings for value in getattr(timing, label)]
-        if values:
+        paints = [paint for timing in timings for paint in getattr(timing, label)]
+        for moment in ("first", "last") if paints else ():
+            values = [1000 * getattr(paint, moment) for paint in paints]
             print(
                 f"    {label:<10} {statistics.median(values):6.1f} ms median {percentile(values, 0.95):7.1f} ms at 95 %"
-                f"   of {len(values)} keys"
+                f"   to the {moment} change, of {len(values)} keys"
             )
     print(f"    scrolling  {1000 * min(t.key_processor for t in timings):6.1f} ms of processor time a key")
     resident, anonymous = (min(t.memory[place] for t in timings) / 1e6 for place in (0, 1))
@@ -265,7 +274,7 @@ def compare(file: Path, rows: int, folder: Path, visidata: Path | None, rounds: 
             return f"{min(map(value, mine)) / min(map(value, reference)):.2f}"
 
         def keys(timings: Sequence[Timing]) -> float:
-            return percentile([v for t in timings for v in (*t.scrolling, *t.jumping)], 0.95)
+            return percentile([paint.last for t in timings for paint in (*t.scrolling, *t.jumping)], 0.95)
 
         print(
             f"  {name} to VisiData: first rows {ratio(lambda t: t.first)}, all read {ratio(lambda t: t.whole)},"
