@@ -110,7 +110,8 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         with Horizontal(id="body"):
             with Vertical(id="list"):
                 yield Static(id="columns", markup=False)
-                yield LineList(self._line, id="instances")
+                # Told by a call: a message would come too late for both to be painted at once.
+                yield LineList(self._line, moved=self._paint, id="instances")
             yield ReadingPane(id="reading")
         yield PromptLine(id="prompt")
         yield KeyBar()
@@ -273,9 +274,6 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._paint)
-
-    def on_line_list_moved(self) -> None:
-        self._paint()
 
     def on_line_list_opened(self) -> None:
         self.action_switch()

@@ -21,7 +21,8 @@ CURSOR = "▸"
 class LineList(ScrollView, can_focus=True):
     """Shows `line(position, width)` for each of `count` positions, and moves a cursor over those that can be chosen.
 
-    The text of a line is the caller's to sanitise; a mark tells the cursor's line where colours can't.
+    The text of a line is the caller's to sanitise; a mark tells the cursor's line where colours can't. `moved` is
+    called before the message is posted, for what has to be painted together with the list.
     """
 
     DEFAULT_CSS = """
@@ -60,9 +61,11 @@ class LineList(ScrollView, can_focus=True):
         count: int = 0,
         *,
         can_stand: Callable[[int], bool] = lambda _: True,
+        moved: Callable[[], None] | None = None,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
+        self._moved = moved
         self._line = line
         self._can_stand = can_stand
         self.count = count
@@ -105,6 +108,8 @@ class LineList(ScrollView, can_focus=True):
         if before != now:
             for line in (before, now):
                 self.refresh(Region(0, line - self.scroll_offset.y, self.size.width, 1))
+            if self._moved is not None:
+                self._moved()
             self.post_message(self.Moved(self, now))
 
     def on_resize(self) -> None:

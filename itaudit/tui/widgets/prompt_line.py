@@ -14,6 +14,9 @@ from textual.widgets import Input, Static
 from itaudit.sanitize import visible_line
 from itaudit.tui.widgets.key_bar import KeyBar
 
+_LINGER = 0.025
+"""Seconds that a closed question stays in sight: to put it away takes a layout, and its answer should come first."""
+
 
 class PromptLine(Vertical):
     """Says one line, or asks for one, with a hint below. It takes no room while it has nothing to say."""
@@ -51,6 +54,7 @@ class PromptLine(Vertical):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.question = ""
+        self._spoke = False
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -61,6 +65,7 @@ class PromptLine(Vertical):
     def say(self, text: str, style: str = "") -> None:
         """Shows a line; an empty one takes it away. A question that is open stays open."""
         if not self.question:
+            self._spoke = bool(text)
             self.query_one("#said", Static).update(Content.styled(visible_line(text), style))
             self.set_class(bool(text), "-said")
 
@@ -111,14 +116,24 @@ class PromptLine(Vertical):
         self._close(self.Answered)
 
     def _close(self, message: type[Reply]) -> None:
+        """Closes the question; what the screen makes of the answer is painted before the prompt is put away."""
         question, self.question = self.question, ""
         if not question:
             return
-        self.remove_class("-asking", "-said", "-hinting")
+        self._spoke = False
+        self.screen.post_message(message(question, self.query_one(Input).value))
+        self.set_timer(_LINGER, self._put_away)
+
+    def _put_away(self) -> None:
+        if self.question:
+            # Asked again meanwhile.
+            return
+        if not self._spoke:
+            self.query_one("#said", Static).update("")
+        self.remove_class("-asking", "-hinting")
+        self.set_class(self._spoke, "-said")
         for bar in self.screen.query(KeyBar):
             bar.show_instead(None)
-        self.query_one("#said", Static).update("")
-        self.post_message(message(question, self.query_one(Input).value))
 
 
 class PathSuggester(Suggester):
