@@ -1,4 +1,4 @@
-"""Draws the screens of a demo run and of a sample dataset into docs/pictures as SVG: `make pictures`, after `make demo`.
+"""Draws the screens of a demo run and of a sample dataset into docs/pictures: `make pictures`, after `make demo`.
 
 Usage: python docs/make_pictures.py [RUN]
 """
