@@ -10,6 +10,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from itaudit import paths
 from itaudit.atomic import replacing
 from itaudit.data import containers
 from itaudit.data import formats as known
@@ -83,6 +84,9 @@ def check_place(source: str, splits: Mapping[str, object], out: Path, *, overwri
         if origin.exists() and (real == origin or real in origin.parents or origin in real.parents):
             what = "is the source itself" if real == origin else "holds the source or is a part of it"
             raise UserError(f"{shown(place)}: {what}, which is never written; choose another name")
+        if _in_workshop(real):
+            # `edits.jsonl` looks like any other JSON lines to --force, and a log that is gone is work that is gone.
+            raise UserError(f"{shown(place)}: is in a workshop, which holds edits; choose another folder")
         if not place.exists():
             continue
         if not overwrite:
@@ -93,6 +97,12 @@ def check_place(source: str, splits: Mapping[str, object], out: Path, *, overwri
 
 def _files(out: Path, splits: Mapping[str, object]) -> dict[str, Path]:
     return {name: out.with_name(f"{out.stem}.{name}{out.suffix}") if name else out for name in splits}
+
+
+def _in_workshop(real: Path) -> bool:
+    """Whether a resolved path is in a folder that keeps edits, of whatever dataset."""
+    kept = (paths.state_dir() / "workshops").resolve()
+    return real == kept or kept in real.parents or any(one.name.endswith(".workshop") for one in real.parents)
 
 
 def _card_path(out: Path) -> Path:

@@ -195,6 +195,16 @@ def test_neither_the_source_nor_strange_folders_are_written(edited: EditedDatase
     assert (tmp_path / "others" / "mine" / "a.json").exists()
 
 
+def test_no_export_gets_into_a_workshop(edited: EditedDataset) -> None:
+    edited.edit(0, {"response": "mine"}, by="hand")
+    log = Path(f"{edited.source.path}.workshop") / "edits.jsonl"
+    before = log.read_bytes()
+    for out in (log, log.with_name("new.jsonl"), log.with_name("folder")):
+        with pytest.raises(UserError, match="is in a workshop"):
+            export(edited, out, ExportOptions(overwrite=True))
+    assert log.read_bytes() == before
+
+
 def test_an_export_that_fails_half_way_leaves_nothing(json_lines: Lines, tmp_path: Path) -> None:
     rows = [{"instruction": "i", "output": "o", "input": "", "n": n} for n in range(3)]
     rows[2]["response"] = "taken"
