@@ -24,14 +24,11 @@ OF_RUN = [
     ("help", (130, 40), ["question_mark"]),
 ]
 OF_DATASET = [
-    ("workshop", (130, 36), ["f", *"words>40", "enter", "o", "enter", "j"]),
-    ("simplify", (100, 36), ["j", "s"]),
+    ("workshop", (130, 36), ["f", *"words>40", "enter", "o", "j", "enter", "j"]),
     ("simplify-80x24", (80, 24), ["j", "s"]),
     ("edit", (100, 30), ["j", "s", "a", "e"]),
     ("review", (130, 36), ["b", "y", "PAUSE", "r"]),
     ("statistics", (100, 36), ["S"]),
-    ("log", (100, 30), ["s", "a", "v"]),
-    ("export", (100, 24), ["s", "a", "x"]),
 ]
 
 

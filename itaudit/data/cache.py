@@ -136,11 +136,15 @@ class Cached:
                 self.problem = message["problem"]
         if sha256:
             self._finish(sha256)
-        elif messages:
+            # It still tidies the cache up, and nobody polls any more.
+            self._loader = None
+            threading.Thread(target=loader.outlive, daemon=True, name="itaudit-loader").start()
+            return True
+        if messages:
             self._join("")
         if not loader.ended:
             return bool(messages)
-        if not self.complete and not self.problem:
+        if not self.problem:
             how = loader.last_words()
             self.problem = f"{self.source}: the reading process {how}; open it again, or try `itaudit data check`"
         self.close()

@@ -61,6 +61,11 @@ class Child:
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return f"died ({lines[-1][:200]})" if lines else "died without a word"
 
+    def outlive(self) -> None:
+        """Waits for its end, and lets go of it."""
+        self._process.wait()
+        self.close()
+
     def close(self) -> None:
         """Ends it, if it still works, and lets go of it."""
         self._process.terminate()

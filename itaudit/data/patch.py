@@ -76,12 +76,4 @@ def edited_slices(edited: EditedDataset, size: int) -> Iterator[Dataset]:
 
 def sliced(dataset: Dataset, start: int, size: int) -> Dataset:
     """Consecutive instances; nothing is copied."""
-    return Dataset(
-        dataset.table.slice(start, size),
-        path=dataset.path,
-        format=dataset.format,
-        sha256=dataset.sha256,
-        rejected=dataset.rejected,
-        explicit_ids=dataset.explicit_ids,
-        tasks=dataset.tasks,
-    )
+    return dataset.replaced(table=dataset.table.slice(start, size))

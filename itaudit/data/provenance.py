@@ -33,15 +33,7 @@ def with_provenance(dataset: Dataset, rows: Mapping[str, EditedRow], format: str
         table = _in_items(table, texts)
     else:
         table = table.append_column(NATIVE + COLUMN, pa.array(texts, pa.string()))
-    return Dataset(
-        table,
-        path=dataset.path,
-        format=dataset.format,
-        sha256=dataset.sha256,
-        rejected=dataset.rejected,
-        explicit_ids=dataset.explicit_ids,
-        tasks=dataset.tasks,
-    )
+    return dataset.replaced(table=table)
 
 
 def _told(row: EditedRow | None, earlier: str) -> str:

@@ -6,14 +6,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
-from itaudit.runs.status import Status
+from itaudit.runs.status import Status, read_status
 
 
 @contextmanager
@@ -31,14 +32,30 @@ def held_back(number: signal.Signals) -> Iterator[None]:
 
 def start(run: Run) -> int:
     """Starts a detached worker on a run and returns its pid; raises UserError where one is at work already."""
-    status = run.status()
-    if status is not None and status.state in ("queued", "running") and status.alive(time.time()):
-        raise UserError(f"{run.path}: a worker (pid {status.pid}) is at work on it; `itaudit logs {run.path} -f`")
-    with run.log_path.open("ab") as log, held_back(signal.SIGTERM):
+    hint = f"; `itaudit logs {run.path} -f`"
+    return launch(
+        ["itaudit.engine.worker", str(run.path)], folder=run.path, log=run.log_path, status=run.status_path, hint=hint
+    )
+
+
+def cancel(run: Run) -> int:
+    """Asks the worker to finish its step, save and stop; returns its pid. Raises UserError where there is none."""
+    return stop(run.path, run.status())
+
+
+def launch(module: Sequence[str], *, folder: Path, log: Path, status: Path, hint: str = "") -> int:
+    """Starts a detached worker, a module with its arguments, and returns its pid.
+
+    `folder` is what it works on, in words. Raises UserError where one is at work on it already.
+    """
+    told = read_status(status)
+    if told is not None and told.state in ("queued", "running") and told.alive(time.time()):
+        raise UserError(f"{folder}: a worker (pid {told.pid}) is at work on it{hint}")
+    with log.open("ab") as file, held_back(signal.SIGTERM):
         process = subprocess.Popen(
-            [sys.executable, "-m", "itaudit.engine.worker", str(run.path)],
+            [sys.executable, "-m", *module],
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -51,20 +68,19 @@ def start(run: Run) -> int:
         host=socket.gethostname(),
         started=now,
         heartbeat=now,
-    ).write(run.status_path)
+    ).write(status)
     return process.pid
 
 
-def cancel(run: Run) -> int:
-    """Asks the worker to finish its step, save and stop; returns its pid. Raises UserError where there is none."""
-    status = run.status()
+def stop(folder: Path, status: Status | None) -> int:
+    """Asks the worker of that status to save and stop; returns its pid. Raises UserError where there is none."""
     if status is None or not status.alive(time.time()) or status.state not in ("queued", "running"):
-        raise UserError(f"{run.path}: no worker is at work on it")
+        raise UserError(f"{folder}: no worker is at work on it")
     if status.host != socket.gethostname():
         # That pid belongs to somebody else here.
-        raise UserError(f"{run.path}: its worker is at work on {status.host}; cancel it there")
+        raise UserError(f"{folder}: its worker is at work on {status.host}; cancel it there")
     try:
         os.kill(status.pid, signal.SIGTERM)
     except OSError as error:
-        raise UserError(f"{run.path}: can't signal the worker (pid {status.pid}): {error.strerror}") from None
+        raise UserError(f"{folder}: can't signal the worker (pid {status.pid}): {error.strerror}") from None
     return status.pid

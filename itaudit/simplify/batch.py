@@ -1,10 +1,5 @@
 """A batch: simplification of many instances as a background job, and the queue of proposals that it leaves."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -12,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import psutil
 import regex
 
 from itaudit.data.edited import EditedDataset
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
-from itaudit.runs.jobs import held_back
-from itaudit.runs.status import Status, read_status
+from itaudit.runs import jobs
+from itaudit.runs.status import read_status
 from itaudit.runs.worker_log import log_tail
 from itaudit.simplify.batch_files import (
     Entry,
@@ -158,40 +152,12 @@ class Batch:
 
         Raises UserError where one is at work already.
         """
-        told = read_status(self.status_path)
-        if told is not None and told.state in ("queued", "running") and told.alive(time.time()):
-            raise UserError(f"{self.folder}: a worker (pid {told.pid}) is at work on it")
-        with self.log_path.open("ab") as log, held_back(signal.SIGTERM):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "itaudit.engine.batch_worker", str(self.folder), "--announced"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        # The worker waits for these words, so that one that dies before its own is noticed.
-        now = time.time()
-        Status(
-            state="queued",
-            pid=process.pid,
-            pid_started=psutil.Process(process.pid).create_time(),
-            host=socket.gethostname(),
-            started=now,
-            heartbeat=now,
-        ).write(self.status_path)
-        return process.pid
+        worker = ["itaudit.engine.batch_worker", str(self.folder), "--announced"]
+        return jobs.launch(worker, folder=self.folder, log=self.log_path, status=self.status_path)
 
     def cancel(self) -> None:
         """Asks the worker to save what it has and stop. Raises UserError where none is at work."""
-        told = read_status(self.status_path)
-        if told is None or told.state not in ("queued", "running") or not told.alive(time.time()):
-            raise UserError(f"{self.folder}: no worker is at work on it")
-        if told.host != socket.gethostname():
-            raise UserError(f"{self.folder}: its worker is at work on {told.host}; cancel it there")
-        try:
-            os.kill(told.pid, signal.SIGTERM)
-        except OSError as error:
-            raise UserError(f"{self.folder}: can't signal the worker (pid {told.pid}): {error.strerror}") from None
+        jobs.stop(self.folder, read_status(self.status_path))
 
     def refresh(self) -> int:
         """Reads the proposals that came since; returns how many."""

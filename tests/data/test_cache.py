@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -337,3 +338,11 @@ def test_a_part_of_long_instances_has_few(json_lines: Lines, monkeypatch: pytest
     sizes = [len(part) for part in Reading(path).parts(repeat(512))]
     assert sum(sizes) == 1200
     assert max(sizes) <= 256, "a batch ends the part"
+
+
+def test_a_loader_that_is_done_leaves_no_process_behind(json_lines: Lines) -> None:
+    cached = Cached.open(json_lines(ROWS[:3]))
+    assert cached._loader is not None
+    pid = cached._loader.pid
+    cached.whole()
+    _until(lambda: not psutil.pid_exists(pid))

@@ -97,7 +97,7 @@ def test_diff_matches_by_id_and_shows_words(source: Path, tmp_path: Path) -> Non
     }
     shown = run("diff", source, other).stdout
     assert "1 added, 1 removed, 1 changed (matched by id)" in shown
-    assert "response: A [-red-]{+green+} apple." in shown
+    assert "response: A [-red -]{+green +}apple." in shown
 
 
 def test_diff_matches_by_row_where_ids_are_missing(tmp_path: Path) -> None:

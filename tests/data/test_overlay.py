@@ -1,10 +1,12 @@
 """The edits file: what it survives, what it refuses, and what several processes see of each other."""
 
+import contextlib
 import os
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -241,22 +243,23 @@ def test_a_lock_that_is_held_is_waited_for_and_told(overlay: Overlay, monkeypatc
         pass
 
 
-@pytest.fixture
-def small_files(overlay: Overlay) -> Any:
-    """No file may grow beyond what the overlay has plus 100 bytes: what a full disk does to a write."""
-    append(overlay, edit(1))
+@contextlib.contextmanager
+def small_files(most: int) -> Iterator[None]:
+    """No file may grow beyond a size: what a full disk does to a write. The log of a test run may be beyond it too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (overlay.path.stat().st_size + 100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_an_edit_that_a_full_disk_cut_short_leaves_nothing(overlay: Overlay) -> None:
+    append(overlay, edit(1))
     before = overlay.path.read_bytes()
-    with pytest.raises(UserError, match="nothing was changed"):
+    with small_files(len(before) + 100), pytest.raises(UserError, match="nothing was changed"):
         append(overlay, edit(2, response="long " * 100))
     assert overlay.path.read_bytes() == before
     assert sorted(overlay.chains) == ["1"]
