@@ -176,6 +176,14 @@ def _conversation(value: Any) -> Any:
     return "".join(f"\n{turn['role']}: {turn.get('content', '')}" for turn in value)
 
 
+def tell_rejected(dataset: "Dataset") -> None:
+    """Says on standard error that rows were left out, where some were."""
+    count = len(dataset.rejected)
+    if count:
+        rows = "1 row is" if count == 1 else f"{count:,} rows are"
+        click.echo(f"{rows} left out, as `itaudit data check` explains", err=True)
+
+
 def _line(line: str) -> "Text":
     from rich.text import Text
 

@@ -1,5 +1,6 @@
 """`itaudit data log` and `itaudit data export`: what was done to a dataset, and what came of it for others to use."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from itaudit.data.edits import Edit, Entry
     from itaudit.data.export import ExportReport, Transform
     from itaudit.steps import Ifd
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 _format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
 _turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn that was edited, from 0.")
@@ -184,7 +187,13 @@ def export_command(
     from itaudit.data.splits import parse_splits
     from itaudit.data.versions import open_edited
 
-    shares = parse_splits(splits) if splits else None
+    if out is None and not push:
+        raise UserError("nothing to write to: give --out, or --push OWNER/NAME", code=2)
+    if push and not _HUB_NAME.fullmatch(push):
+        raise UserError(f"--push {push!r}: expected OWNER/NAME", code=2)
+    if private and not push:
+        raise UserError("--private is for --push", code=2)
+    shares = parse_splits(splits) if splits is not None else None
     transform = transform_of(steps)
     _tell(f"reading {file}")
     edited = open_edited(file, format=format, split=read_split, turn=turn)

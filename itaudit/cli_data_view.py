@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from itaudit.cli_data import tell_rejected
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -173,6 +174,7 @@ def _open(file: str, format: str, split: str | None) -> "Opened":
         opened = open_whole(file, format=format, split=split, progress=heard)
     if opened.warning:
         click.echo(f"warning: {visible_line(opened.warning)}", err=True)
+    tell_rejected(opened.edited.source)
     return opened
 
 

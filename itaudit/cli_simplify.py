@@ -109,6 +109,7 @@ def _edit_prompt(name: str) -> None:
 
 def _chosen(file: str, options: dict[str, Any]) -> "tuple[EditedDataset, Sequence[int]]":
     """The dataset with its edits, and which instances of it are meant."""
+    from itaudit.cli_data import tell_rejected
     from itaudit.data.cache import Cached
     from itaudit.data.edited import EditedDataset
     from itaudit.data.selection import parse_filter, select
@@ -121,6 +122,7 @@ def _chosen(file: str, options: dict[str, Any]) -> "tuple[EditedDataset, Sequenc
         dataset, measures = cached.whole()
     finally:
         cached.close()
+    tell_rejected(dataset)
     edited = EditedDataset(dataset, overlay_of(dataset.path, version))
     positions = select(edited, measures, wanted).tolist() if options["filter_text"] else list(range(len(dataset)))
     return edited, positions[: options["limit"]]
@@ -154,7 +156,7 @@ def _estimate_words(found: "Estimate", settings: "Settings") -> str:
     price = "" if found.price is None or settings.engine == "local" else f", for about {found.price:,.2f}"
     if settings.engine == "endpoint" and found.price is None:
         price = "; price_input and price_output under [simplify.endpoint] would price it"
-    return visible_line(f"{found.requests:,} requests to {settings.engine_label}, {tokens}{price}")
+    return visible_line(f"{found.requests:,} requests to {settings.engine_label.rstrip(':')}, {tokens}{price}")
 
 
 def _batch(
@@ -185,6 +187,8 @@ def _work(batch: "Batch", settings: "Settings", *, yes: bool) -> None:
     status = batch.status()
     if not status.at_work:
         if status.done == status.total:
+            words = f"batch {batch.name} was done before, of the text as it stood then; --name makes a new one"
+            click.echo(visible_line(words), err=True)
             return
         _confirm(status, settings, yes=yes)
         batch.start()

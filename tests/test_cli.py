@@ -222,3 +222,35 @@ def test_what_the_system_refuses_is_one_line(itaudit: Itaudit, tmp_path: Path) -
     refused.log_path.unlink(missing_ok=True)
     refused.log_path.mkdir()
     assert "worker.log: Is a directory" in one_line_error(itaudit("resume", refused.path, "--detach"), 1)
+
+
+@pytest.mark.parametrize("verb", [["data", "stats"], ["data", "filter"], ["data", "dedup"], ["simplify"]])
+def test_rows_that_are_left_out_are_told(verb: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    path.write_text('{"instruction": "a", "input": "", "output": "b"}\n{"instruction": "cut')
+    done = subprocess.run(
+        [sys.executable, "-m", "itaudit", *verb, str(path), "--json"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 row is left out, as `itaudit data check` explains" in done.stderr
+    orjson.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--push", "alone"], "expected OWNER/NAME"),
+        (["--out", "x.jsonl", "--private"], "--private is for --push"),
+        (["--out", "x.jsonl", "--split", ""], "expected NAME=SHARE"),
+        ([], "give --out"),
+    ],
+)
+def test_an_export_that_cannot_be_is_refused_before_anything_is_read(arguments: list[str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "itaudit", "data", "export", "not-there.jsonl", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert words in done.stderr

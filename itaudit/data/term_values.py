@@ -46,6 +46,8 @@ def _within_ranges(term: Term, column: pa.ChunkedArray, *signs: str) -> Flags:
     found = np.zeros(len(column), dtype=bool)
     for value in term.values:
         low, high = _ends(value, signs)
+        if low and high and _number(term, low).as_py() > _number(term, high).as_py():
+            raise _misfit(term, f"{value!r} ends before it begins")
         holds = np.ones(len(column), dtype=bool)
         if low:
             holds &= flags(pc.greater_equal(column, _number(term, low)))
