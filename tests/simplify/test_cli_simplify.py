@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,9 @@ def test_ctrl_c_stops_the_worker_and_the_same_call_goes_on(file: Path) -> None:
         config = Path(os.environ["ITAUDIT_CONFIG_DIR"])
         config.mkdir()
         (config / "config.toml").write_text("[simplify.endpoint]\nconcurrency = 1\n")
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the command.
+        heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeding)
         while len(server.requests) < 3:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
