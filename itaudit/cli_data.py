@@ -1,5 +1,6 @@
 """`itaudit data`: what a dataset holds, other formats for it, and how two of them differ."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -
     dataset = load_version(file, format=format, split=split, turn=turn)
     if as_json:
         rejected = [{"index": r.index, "reason": r.reason} for r in dataset.rejected]
-        _print_json(
+        print_json(
             {
                 "path": dataset.path,
                 "format": dataset.format,
@@ -103,7 +104,7 @@ def diff(before: str, after: str, format: str, as_json: bool) -> None:
             {"key": c.key, "fields": {n: {"before": a, "after": b} for n, (a, b) in c.fields.items()}}
             for c in difference.changed
         ]
-        _print_json(
+        print_json(
             {
                 "by": difference.by,
                 "added": difference.added,
@@ -204,6 +205,7 @@ def _as_json(value: Any, option: int = 0) -> bytes:
     return orjson.dumps(value, default=str, option=option)
 
 
-def _print_json(document: dict[str, Any]) -> None:
+def print_json(document: Mapping[str, Any]) -> None:
+    """Prints one JSON document on standard output."""
     # Bytes, so that no locale can break the document.
     click.echo(_as_json(document, orjson.OPT_INDENT_2))

@@ -1,12 +1,12 @@
 """`itaudit data log` and `itaudit data export`: what was done to a dataset, and what came of it for others to use."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_data import print_changed_field, print_json
 from itaudit.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from itaudit.data.edits import Edit, Entry
     from itaudit.data.export import ExportReport, Transform
     from itaudit.steps import Ifd
-
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 _format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
 _turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn that was edited, from 0.")
@@ -49,7 +47,7 @@ def log_command(
     if name is not None:
         line = edited.overlay.name(name)
         if as_json:
-            _print_json({"name": name, "number": line})
+            print_json({"name": name, "number": line})
         else:
             _say(f"named entry {line}: {file}@{name} reads this state at any time")
         return
@@ -57,7 +55,7 @@ def log_command(
     if as_json:
         conflicts = [{"edit": c.edit.edit, "id": c.edit.id, "reason": c.reason} for c in edited.conflicts()]
         unreadable = edited.overlay.unreadable_lines
-        _print_json(
+        print_json(
             {
                 "path": edited.source.path,
                 "overlay": str(edited.overlay.path),
@@ -114,8 +112,6 @@ def _entry_document(
 
 
 def _print_log(edited: "EditedDataset", entries: Sequence[Mapping[str, Any]], *, diff: bool) -> None:
-    from itaudit.cli_data import print_changed_field
-
     overlay = edited.overlay
     if not entries:
         _say(f"no edits in {overlay.path}")
@@ -184,12 +180,13 @@ def export_command(
     FILE@NUMBER or FILE@NAME exports an earlier version, FILE@source the source itself.
     """
     from itaudit.data.export import ExportOptions, export
+    from itaudit.data.load import HUB_NAME
     from itaudit.data.splits import parse_splits
     from itaudit.data.versions import open_edited
 
     if out is None and not push:
         raise UserError("nothing to write to: give --out, or --push OWNER/NAME", code=2)
-    if push and not _HUB_NAME.fullmatch(push):
+    if push and not HUB_NAME.fullmatch(push):
         raise UserError(f"--push {push!r}: expected OWNER/NAME", code=2)
     if private and not push:
         raise UserError("--private is for --push", code=2)
@@ -213,7 +210,7 @@ def export_command(
     _tell("writing")
     report = export(edited, out, options)
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
         for line in report_lines(report):
             _say(line)
@@ -287,10 +284,3 @@ def _say(line: str) -> None:
     from itaudit.sanitize import visible_line
 
     click.echo(visible_line(line))
-
-
-def _print_json(document: Mapping[str, Any]) -> None:
-    import orjson
-
-    # Bytes, so that no locale can break the document.
-    click.echo(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2))

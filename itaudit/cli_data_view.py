@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
-from itaudit.cli_data import tell_rejected
+from itaudit.cli_data import print_json, tell_rejected
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -52,7 +51,7 @@ def stats_command(file: str, filter: str, read_format: str, split: str | None, a
         found = statistics_of(opened.edited, opened.measures, positions, progress=progress)
     if as_json:
         source = opened.edited.source
-        _print_json({"path": source.path, "format": source.format, "filter": filter, **found.to_json()})
+        print_json({"path": source.path, "format": source.format, "filter": filter, **found.to_json()})
         return
     for line in _statistics_lines(found):
         _say(line)
@@ -103,7 +102,7 @@ def filter_command(
         _report(as_json, {"out": str(out), "instances": len(chosen)}, f"{len(chosen):,} instances written to {out}")
     elif as_json:
         instances = [_document(opened.edited[position]) for position in chosen.tolist()]
-        _print_json({"path": opened.edited.source.path, "selected": len(positions), "instances": instances})
+        print_json({"path": opened.edited.source.path, "selected": len(positions), "instances": instances})
     else:
         for position in chosen.tolist():
             instance = opened.edited[position]
@@ -157,7 +156,7 @@ def dedup_command(
         told = f"{len(left):,} instances written to {out}, {len(found.copies):,} copies left out"
         _report(as_json, {**document, "out": str(out), "written": len(left)}, told)
     elif as_json:
-        _print_json({**document, "groups": _groups(opened, found)})
+        print_json({**document, "groups": _groups(opened, found)})
     else:
         _print_groups(opened, found)
 
@@ -230,7 +229,7 @@ def _write(dataset: "Dataset", out: Path, format: str | None, force: bool) -> No
 
 def _report(as_json: bool, document: dict[str, Any], line: str) -> None:
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         _say(line)
 
@@ -343,8 +342,3 @@ def _cells(instance: "Instance") -> tuple[str, str, str]:
 
 def _say(*cells: str) -> None:
     click.echo("\t".join(map(visible_line, cells)))
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    # Bytes, so that no locale can break the document; Parquet brings dates, which JSON has only as text.
-    click.echo(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2))

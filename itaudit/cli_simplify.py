@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from itaudit.cli_data import print_json, tell_rejected
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -109,7 +110,6 @@ def _edit_prompt(name: str) -> None:
 
 def _chosen(file: str, options: dict[str, Any]) -> "tuple[EditedDataset, Sequence[int]]":
     """The dataset with its edits, and which instances of it are meant."""
-    from itaudit.cli_data import tell_rejected
     from itaudit.data.cache import Cached
     from itaudit.data.edited import EditedDataset
     from itaudit.data.selection import parse_filter, select
@@ -144,7 +144,7 @@ def _tell_estimate(edited: "EditedDataset", positions: "Sequence[int]", settings
 
     found = estimate(edited, positions, settings)
     if as_json:
-        _print_json({"engine": settings.engine_label, **{name: getattr(found, name) for name in found.__slots__}})
+        print_json({"engine": settings.engine_label, **{name: getattr(found, name) for name in found.__slots__}})
     else:
         click.echo(_estimate_words(found, settings))
 
@@ -301,7 +301,7 @@ def _finish(edited: "EditedDataset", batch: "Batch", options: dict[str, Any], *,
         "out": str(out.resolve()) if out is not None else None,
     }
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         for line in _summary_lines(document):
             click.echo(visible_line(line))
@@ -356,8 +356,3 @@ def _summary_lines(told: dict[str, Any]) -> list[str]:
     if not told["accepted"] and not told["out"]:
         lines.append(f"itaudit open {told['path']}  reviews them; --accept passing or --out FILE takes those that pass")
     return lines
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    # Bytes, so that no locale can break the document.
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

@@ -184,14 +184,18 @@ class Dataset(Sequence[Instance]):
         return self.replaced(table=self.table.take(chosen))
 
     def replaced(
-        self, *, table: pa.Table | None = None, tasks: Mapping[int, Mapping[str, Any]] | None = None
+        self,
+        *,
+        table: pa.Table | None = None,
+        tasks: Mapping[int, Mapping[str, Any]] | None = None,
+        sha256: str | None = None,
     ) -> "Dataset":
-        """The dataset with other rows or tasks, and everything known about the source."""
+        """The dataset with other rows, tasks or hash, and everything else known about the source."""
         return Dataset(
             self.table if table is None else table,
             path=self.path,
             format=self.format,
-            sha256=self.sha256,
+            sha256=self.sha256 if sha256 is None else sha256,
             rejected=self.rejected,
             explicit_ids=self.explicit_ids,
             tasks=self.tasks if tasks is None else tasks,

@@ -107,14 +107,9 @@ def with_rows(dataset: Dataset, rows: Mapping[int, EditedRow]) -> Dataset:
     dropped = sorted(position for position, row in rows.items() if row.deleted)
     if not changed and not dropped:
         return dataset
-    return Dataset(
-        _with_rows(dataset.table, _changed_rows(dataset, rows, changed), changed, dropped),
-        path=dataset.path,
-        format=dataset.format,
+    return dataset.replaced(
+        table=_with_rows(dataset.table, _changed_rows(dataset, rows, changed), changed, dropped),
         sha256=_derived_hash(dataset.sha256, rows, sorted([*changed, *dropped])),
-        rejected=dataset.rejected,
-        explicit_ids=dataset.explicit_ids,
-        tasks=dataset.tasks,
     )
 
 

@@ -15,7 +15,7 @@ from itaudit.data.sources import Bad, HashedFile, Source, TextSource, shown
 from itaudit.errors import UserError
 from itaudit.sanitize import visible
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".arrow", ".txt", ".gz", ".zip", ".zst"})
 
 _PART = 8192
@@ -110,7 +110,7 @@ class Reading:
 
 def is_hub_name(source: str) -> bool:
     """Whether a text reads as the name of a dataset on the hub: `owner/name`, and no file's."""
-    return bool(_HUB_NAME.fullmatch(source)) and Path(source).suffix not in _SUFFIXES
+    return bool(HUB_NAME.fullmatch(source)) and Path(source).suffix not in _SUFFIXES
 
 
 def _open(source: str | Path, split: str | None) -> _Opened:
