@@ -24,7 +24,11 @@ _OUT = click.option("--out", type=click.Path(path_type=Path), help="Directory th
 @click.group(
     cls=LazyGroup,
     lazy={
+        "causes": "cli_causes:causes_command",
         "data": "cli_data:data_group",
+        "detect": "cli_detect:detect_command",
+        "marks": "cli_marks:marks_group",
+        "prove": "cli_prove:prove_command",
         "simplify": "cli_simplify:simplify_command",
         "trace": "cli_trace:trace_command",
     },

@@ -207,6 +207,24 @@ class Trace(Section):
     """Shortest verbatim span, in words."""
 
 
+class Detect(Section):
+    """Which detectors look for hallucinated tokens in the tuned models' responses."""
+
+    detectors: list[Literal["reference", "signal", "consistency", "judge"]] = ["reference", "signal"]
+    """In order; those beyond the first two ask a model, and take their time."""
+
+
+class Causes(Section):
+    """The causal analysis of Ghosh et al. 2024: is a shifted word borrowed from instances similar to the prompt?"""
+
+    k: Annotated[int, Field(ge=1, le=1000)] = 25
+    """Similar instances looked at, by BM25 on the prompt."""
+    rank: Positive = 3
+    """Lowest base rank of a word that needs an explanation; below it the base model says the word by itself."""
+    draws: Annotated[int, Field(ge=99, le=100_000)] = 999
+    """Random draws from which the rates expected by chance are told."""
+
+
 class Recipe(Section):
     """A whole recipe."""
 
@@ -221,6 +239,8 @@ class Recipe(Section):
     generate: Generate = Generate()
     score: Score = Score()
     trace: Trace = Trace()
+    detect: Detect = Detect()
+    causes: Causes = Causes()
 
     @field_validator("models")
     @classmethod

@@ -15,10 +15,11 @@ from itaudit.analysis.shift import ShiftSummary, Thresholds, summarize
 from itaudit.data.dataset import Dataset
 from itaudit.errors import UserError
 from itaudit.runs import marks as marks_file
+from itaudit.runs.detections import DETECTORS, Detection, Detector, detection_of
 from itaudit.runs.events import EventLog, EventPage, read_events
 from itaudit.runs.state import JobState, RunState, replay
 from itaudit.runs.status import Status, read_status
-from itaudit.runs.tables import PROMPTS, VOCABULARY, GrowingTable, map_table
+from itaudit.runs.tables import DETECTIONS, PROMPTS, VOCABULARY, GrowingTable, map_table
 from itaudit.runs.worker_log import log_tail
 from itaudit.trace.types import Evidence, Source, Span
 
@@ -256,10 +257,27 @@ class Run:
         raise UserError(f"{self.path}: no prompt {prompt_id!r}; `itaudit prompts {self.path}` lists them", code=2)
 
     def table(self, kind: str, label: str) -> GrowingTable:
-        """The `responses`, `scores` or `traces` of one model; raises UserError for an unknown label."""
+        """The `responses`, `scores`, `traces` or `causes` of one model; raises UserError for an unknown label."""
+        self._check_label(label)
+        return GrowingTable(self.path, kind, label)
+
+    def _check_label(self, label: str) -> None:
         if label not in self.labels:
             raise UserError(f"{self.path}: no model {label!r}; there are {', '.join(self.labels)}", code=2)
-        return GrowingTable(self.path, kind, label)
+
+    def detections(self, detector: Detector, label: str) -> GrowingTable:
+        """What one detector found in the responses of one model; raises UserError for an unknown label."""
+        self._check_label(label)
+        return GrowingTable(self.path / "detections", detector, label, schema=DETECTIONS)
+
+    def detectors(self, label: str) -> tuple[Detector, ...]:
+        """The detectors that have looked at responses of a model, in the order of DETECTORS."""
+        return tuple(name for name in DETECTORS if any(self.detections(name, label).version()))
+
+    def detection(self, detector: Detector, label: str, prompt_id: str) -> Detection | None:
+        """What a detector says of one response; None where it has not looked at it."""
+        row = self.detections(detector, label).row(prompt_id)
+        return None if row is None else detection_of(row)
 
     def response(self, label: str, prompt_id: str) -> Response | None:
         row = self.table("responses", label).row(prompt_id)

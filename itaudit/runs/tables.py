@@ -98,9 +98,63 @@ TRACES = pa.schema(
     ]
 )
 
+_CANDIDATE = pa.struct(
+    [
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("text", pa.string()),
+        # 0 to 1, higher is more suspect; what it measures is the detector's business.
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+
+DETECTIONS = pa.schema(
+    [
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        pa.field("candidates", pa.list_(_CANDIDATE), nullable=False),
+        # Why the detector has nothing to say of a response; empty where it looked at it.
+        pa.field("problem", pa.string(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+    ]
+)
+
+_CAUSE_WORD = pa.struct(
+    [
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("text", pa.string()),
+        # 0-based base rank of the word's first token; -1 where no token covers it.
+        ("rank", pa.int32()),
+        ("in_prompt", pa.bool_()),
+        # Instances whose responses hold the word.
+        ("frequency", pa.int64()),
+        # Which of the row's turns hold the word.
+        ("turns", pa.list_(pa.int32())),
+        # A bit a draw, packed: whether random instances, and whether another word, would have matched.
+        ("by_instances", pa.binary()),
+        ("by_words", pa.binary()),
+    ]
+)
+
+CAUSES = pa.schema(
+    [
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        # The instances most similar to the prompt, best first, and the turns of their responses.
+        pa.field("similar", pa.list_(pa.struct([("index", pa.int64()), ("score", pa.float64())])), nullable=False),
+        pa.field("turns", pa.list_(pa.struct([("index", pa.int64()), ("turn", pa.int32())])), nullable=False),
+        # Instances in all, and draws a word.
+        pa.field("instances", pa.int64(), nullable=False),
+        pa.field("draws", pa.int32(), nullable=False),
+        pa.field("words", pa.list_(_CAUSE_WORD), nullable=False),
+    ]
+)
+
 VOCABULARY = pa.schema([pa.field("text", pa.string(), nullable=False)])
 
-SCHEMAS = {"responses": RESPONSES, "scores": SCORES, "traces": TRACES}
+SCHEMAS = {"responses": RESPONSES, "scores": SCORES, "traces": TRACES, "causes": CAUSES}
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -134,8 +188,8 @@ def map_table(path: Path, schema: pa.Schema) -> pa.Table:
 class GrowingTable:
     """A table of one stage and model, keyed by prompt, that survives being interrupted at any moment."""
 
-    def __init__(self, directory: Path, kind: str, label: str) -> None:
-        self.schema = SCHEMAS[kind]
+    def __init__(self, directory: Path, kind: str, label: str, *, schema: pa.Schema | None = None) -> None:
+        self.schema = schema or SCHEMAS[kind]
         self.whole = directory / kind / f"{label}.arrow"
         self.parts = directory / kind / label
 
