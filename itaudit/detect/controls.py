@@ -13,21 +13,21 @@ from random import Random
 import regex
 
 from itaudit.analysis.words import content_words
-from itaudit.detect.locate import normalised, occurrences
+from itaudit.detect.locate import has_content, normalised, occurrences
 
 _WRONG = regex.compile(r"\[([^\]]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A false sentence, and the words that make it false."""
+    """A false sentence, and the words that make it false, which the text that it is planted in does not hold."""
 
     sentence: str
     wrong: str
 
-    def reported_by(self, phrase: str) -> bool:
-        """Whether a phrase copies so much of the sentence that the wrong words are in it."""
-        return bool(occurrences(self.sentence, phrase)) and bool(occurrences(phrase, self.wrong))
+    def reported_by(self, phrase: str, text: str) -> bool:
+        """Whether a phrase copies some of the sentence, and nothing of the text that it is planted in."""
+        return has_content(phrase) and bool(occurrences(self.sentence, phrase)) and not occurrences(text, phrase)
 
 
 @cache

@@ -118,10 +118,12 @@ def read_answer(asked: Asked, answer: str, finish: str = "stop") -> Detection:
     if any(other != lists[0] for other in lists):
         raise BrokenAnswer(f"the judge gave {len(lists)} answers that differ")
     phrases = [_phrase(entry) for entry in lists[0]]
-    reported = [control for control in asked.controls if any(control.reported_by(p.text) for p in phrases)]
-    told = [p for p in phrases if not any(control.reported_by(p.text) for control in asked.controls)]
-    found, refused = _located(asked.response, told)
-    if missed := len(asked.controls) - len(reported):
+    reported = {
+        phrase: [control for control in asked.controls if control.reported_by(phrase.text, asked.response)]
+        for phrase in phrases
+    }
+    found, refused = _located(asked.response, [phrase for phrase in phrases if not reported[phrase]])
+    if missed := len(asked.controls) - len({control for controls in reported.values() for control in controls}):
         return unjudged(
             asked,
             f"the judge was led astray, or can't judge: of {len(asked.controls)} planted false statements it missed "

@@ -129,8 +129,6 @@ def simplify_extractive(job: Job) -> None:
 def simplify_local(job: Job) -> None:
     """Proposals by a model in this process, while no other job has the device."""
     # The other engines need none of these libraries, and start two seconds sooner.
-    import torch
-
     from itaudit.engine.device import choose_device
     from itaudit.engine.local_proposals import LocalProposals
 
@@ -142,10 +140,7 @@ def simplify_local(job: Job) -> None:
         job.begin()
         remaining = job.remaining()
         while instances := list(islice(remaining, settings.local.batch_size)):
-            try:
-                job.add(model.propose(instances))
-            except torch.OutOfMemoryError:
-                raise UserError("out of device memory: lower simplify.local.batch_size or max_new_tokens") from None
+            job.add(model.propose(instances))
             job.check()
 
 
