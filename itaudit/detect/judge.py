@@ -6,8 +6,8 @@ copies an answer that stands in it, does not report both controls; neither does 
 problem, not a finding. What this can't see: a response that tells its judge which part of itself to spare, or to
 report the first and the last sentence alone.
 
-Phrases are located in the response (`detect.occurrences`) or refused and counted; nothing that the judge invents becomes
-a candidate.
+Phrases are located in the response (`detect.occurrences`) or refused and counted; nothing that the judge invents
+becomes a candidate.
 """
 
 import hashlib
