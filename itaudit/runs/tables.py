@@ -214,6 +214,16 @@ class GrowingTable:
         write_table(self.read().sort_by("order").combine_chunks(), self.whole)
         shutil.rmtree(self.parts, ignore_errors=True)
 
+    def replace(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Closes the table with these rows, whatever was in it."""
+        write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=self.schema).sort_by("order"), self.whole)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Takes all rows away, so that the stage begins anew."""
+        self.whole.unlink(missing_ok=True)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
     def read(self) -> pa.Table:
         """All rows so far; empty where there are none yet."""
         if self.closed:
