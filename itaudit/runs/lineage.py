@@ -28,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the tables that were taken over from the parent were computed with: the device and the base model's files."""
+    """What the tables taken over from the parent were computed with: the device, and the base model's directory."""
 
     device: str
     base: str

@@ -244,3 +244,16 @@ def _take_over(parent: Run, child: Run, path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as source, atomic.replacing(target) as file:
             shutil.copyfileobj(source, file)
+
+
+def changes_of(run: Run, lineage: Lineage) -> tuple[Change, ...]:
+    """The edits that tell a re-tune from its parent; reads the dataset, so that it may take a while.
+
+    Raises UserError where the dataset can't be read any more.
+    """
+    name, _ = split_version(lineage.data[1])
+    rows = run.recipe.data
+    edited = open_whole(f"{name}@{EDITED}", format=rows.format, split=rows.split or None).edited
+    versions = [split_version(data)[1] for data in lineage.data]
+    first, last = (edited.overlay.line_of(version) if version else 0 for version in versions)
+    return tuple(change for _, change in changes_between(edited, first, last) if change.index in lineage.edited)

@@ -1,7 +1,6 @@
 """A source of a span in its dataset: the file, where it can be mended, or the copy that the run was tuned on."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from itaudit.data.cache import Cached
 from itaudit.data.instance import Instance
