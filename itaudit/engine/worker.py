@@ -33,6 +33,8 @@ from itaudit.engine.trace_stage import trace_responses
 from itaudit.engine.tune import tune_in_processes, tune_model
 from itaudit.errors import UserError
 from itaudit.recipe import Existing, Imported, Lft, Recipe, Sft
+from itaudit.runs.lineage import lineage_of
+from itaudit.runs.retune import drop_unless_same
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.tables import VOCABULARY, write_table
 
@@ -86,6 +88,7 @@ class Worker:
         """All stages that are not done yet."""
         stages = plan(self.recipe)
         self.reporter.started(devices.device_name(self.device), stages)
+        self._check_what_was_taken_over()
         # A worker that was killed between a stage's last file and its event left the telling to us.
         for stage, model in stages:
             if finished(self.run, stage, model) and not self.reporter.told_done(stage, model):
@@ -106,6 +109,14 @@ class Worker:
             if isinstance(settings, Lft | Sft):
                 self._tune(label, settings, files)
             self._answer(label, settings)
+
+    def _check_what_was_taken_over(self) -> None:
+        """Answers of the base model that another run computed count only where they would come out the same here."""
+        lineage = lineage_of(self.run)
+        if lineage is not None and lineage.shared is not None:
+            base = str(self._find_base().path)
+            if told := drop_unless_same(self.run, devices.device_name(self.device), base):
+                self.reporter.note(told)
 
     def _find_base(self) -> ModelFiles:
         base = self.recipe.base
