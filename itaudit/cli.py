@@ -26,6 +26,7 @@ _OUT = click.option("--out", type=click.Path(path_type=Path), help="Directory th
         "detect": "cli_detect:detect_command",
         "marks": "cli_marks:marks_group",
         "prove": "cli_prove:prove_command",
+        "retune": "cli_retune:retune_command",
         "simplify": "cli_simplify:simplify_command",
         "trace": "cli_trace:trace_command",
     },
