@@ -97,7 +97,7 @@ def _print(console: Any, report: "CauseReport", strict: bool) -> None:
     what = "with all words in one answer of" if strict else "found in an answer of"
     console.print(
         f"  {rate.traced} of {rate.count} {unit}s that ask for an explanation = {_percent(rate.rate)} {what} the "
-        f"{report.k} most similar of {report.instances} instances; {report.absent} of the words stand in no answer at all"
+        f"{report.k} most similar of {report.instances} instances; {report.absent} words stand in no answer at all"
     )
     chance = Table(box=None, pad_edge=False, header_style="dim")
     chance.add_column("  by chance", no_wrap=True)

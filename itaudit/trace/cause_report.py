@@ -57,10 +57,11 @@ class CauseReport:
     """The causal analysis of a model's responses at one set of flags.
 
     `words` are content words, `flagged` those that a flag touches, `to_explain` the flagged ones whose base rank asks
-    for an explanation, and `absent` how many of these no answer of the dataset holds. `cross` is flagged or other × shift class. `outcomes` counts the flagged words, `all_outcomes`
-    all. `trace` is over the words that ask for an explanation, `trace_outside_prompt` over those of them that the
-    prompt does not hold, and `strict` over flagged phrases with such a word, all content words of which have to stand
-    in one turn; these two are None in a brief report.
+    for an explanation, and `absent` how many of these no answer of the dataset holds. `cross` is flagged or other ×
+    shift class. `outcomes` counts the flagged words, `all_outcomes` all. `trace` is over the words that ask for an
+    explanation, `trace_outside_prompt` over those of them that the prompt does not hold, and `strict` over flagged
+    phrases with such a word, all content words of which have to stand in one turn; these two are None in a brief
+    report.
     """
 
     model: str
