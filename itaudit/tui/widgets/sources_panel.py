@@ -1,15 +1,15 @@
 """The instances that a span of the response may come from, with the evidence in them."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from itaudit.data.instance import Instance
 from itaudit.runs.run import BASE
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence, Source, Span
 from itaudit.tui.answer import Answer
-from itaudit.tui.layout import Line, shortened, wrap
-from itaudit.tui.widgets.panel import Panel, Piece
+from itaudit.tui.layout import shortened
+from itaudit.tui.widgets.panel import Panel, Piece, dim_lines, wrapped
 
 CONTEXT = 90
 """Characters shown on each side of a piece of evidence."""
@@ -62,8 +62,7 @@ class SourcesPanel(Panel):
     def lay_out(self, width: int) -> int:
         self._rows = []
         if not self._sources:
-            shown = self._why_none
-            self._rows = [[(shown[line.start : line.end], "dim")] for line in wrap(shown, width)]
+            self._rows = dim_lines(self._why_none, width)
         several = len({(span.start, span.end, span.kind) for span, _, _ in self._sources}) > 1
         for number, (span, rank, source) in enumerate(self._sources):
             first = len(self._rows)
@@ -110,7 +109,7 @@ def source_rows(source: Source, instance: Instance | None, width: int) -> list[R
         rows.append([(f"    and {left} more; enter opens the instance", "dim")])
     if not source.evidence:
         text = instance.response if instance else None
-        rows += _wrapped([(f"response: {shortened(visible_line(text or ''), CONTEXT * 2)}", "")], width)
+        rows += wrapped([(f"response: {shortened(visible_line(text or ''), CONTEXT * 2)}", "")], width)
     return rows
 
 
@@ -149,23 +148,4 @@ def _excerpt(evidence: Evidence, text: str | None, width: int) -> list[Row]:
         (visible_line(whole[end:finish]), ""),
         (" …" if finish < len(whole) else "", "dim"),
     ]
-    return _wrapped(pieces, width)
-
-
-def _wrapped(pieces: Row, width: int) -> list[Row]:
-    """Pieces of text broken into lines, a little indented."""
-    indent = 4 if width > 24 else 1
-    text = "".join(piece for piece, _ in pieces)
-    rows: list[Row] = []
-    for line in wrap(text, width - indent):
-        rows.append([(" " * indent, ""), *_cut(pieces, line)])
-    return rows
-
-
-def _cut(pieces: Row, line: Line) -> Iterator[Piece]:
-    offset = 0
-    for text, names in pieces:
-        start, end = max(line.start - offset, 0), min(line.end - offset, len(text))
-        if start < end:
-            yield text[start:end], names
-        offset += len(text)
+    return list(wrapped(pieces, width))
