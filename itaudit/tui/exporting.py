@@ -62,7 +62,9 @@ def _tokens(run: Run, answer: Answer) -> Iterator[str]:
             f"{scores.logprob_base[number]:.4f}",
             "" if tuned is None else f"{tuned[number]:.4f}",
             "" if scores.kl is None else f"{scores.kl[number]:.4f}",
-            "".join(dict.fromkeys(label_mark(mark.label) for mark in answer.marks_within(position.start, position.end))),
+            "".join(
+                dict.fromkeys(label_mark(mark.label) for mark in answer.marks_within(position.start, position.end))
+            ),
         )
         yield f"| {' | '.join(figures)} |"
     yield ""
@@ -75,8 +77,8 @@ def _marks(answer: Answer) -> Iterator[str]:
     for flag in answer.flags:
         if flag.mark is None:
             scores = ", ".join(f"{name} {score:.2f}" for name, score in flag.scores.items())
-            opening, closing = CANDIDATE_MARKS
-            yield f"- {opening}{closing} candidate {flag.start}–{flag.end}: {_code(visible_line(flag.text))}, by {scores}"
+            text = _code(visible_line(flag.text))
+            yield f"- {''.join(CANDIDATE_MARKS)} candidate {flag.start}–{flag.end}: {text}, by {scores}"
     if answer.marks or answer.flags:
         yield ""
 

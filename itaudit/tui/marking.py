@@ -27,8 +27,8 @@ class MarkActions(StepView):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "mark", "mark", id="stepper.mark", tooltip="Mark with the last label, or unmark"),
         Binding("M", "label", "label", id="stepper.label", tooltip="Mark with a label and a note"),
-        Binding("c", "confirm", "confirm", id="stepper.confirm", tooltip="Confirm what a detector flags"),
-        Binding("d", "dismiss", "dismiss", id="stepper.dismiss", tooltip="Dismiss it: it is correct"),
+        Binding("c", "judge(True)", "confirm", id="stepper.confirm", tooltip="Confirm what a detector flags"),
+        Binding("d", "judge(False)", "dismiss", id="stepper.dismiss", tooltip="Dismiss it: it is correct"),
         Binding("u", "undo", "undo", id="stepper.undo", tooltip="Undo the last act on marks"),
         Binding("v", "select", "select", id="stepper.select", tooltip="Begin or drop a selection"),
     ]
@@ -76,14 +76,10 @@ class MarkActions(StepView):
             self.label = label
         self.draw()
 
-    def action_confirm(self) -> None:
-        self._judge(self.label if self.label in FLAGGED else "hallucinated")
-
-    def action_dismiss(self) -> None:
-        self._judge("correct")
-
-    def _judge(self, label: str) -> None:
+    def action_judge(self, hallucinated: bool) -> None:
         """Writes a person's word on the flagged span under the cursor."""
+        confirming = self.label if self.label in FLAGGED else "hallucinated"
+        label = confirming if hallucinated else "correct"
         with told(self.app):
             answer = self.stepping.answer
             flag = answer.flag_at(self.stepping.cursor) if answer else None

@@ -42,15 +42,12 @@ def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show:
     return Binding(keys, action, short, show=show, tooltip=tooltip, id=f"stepper.{id}")
 
 
-KEY_ORDER = tuple(
-    f"stepper.{name}"
-    for name in (
-        "prompt-next prompt-previous token-previous token-next flagged-next flagged-previous "
-        "model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9 "
-        "mark label confirm dismiss trace open source-previous source-next panel-next search select flag undo "
-        "order filter copy export live"
-    ).split()
-)
+_ORDER = """
+prompt-next prompt-previous token-previous token-next flagged-next flagged-previous
+model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
+mark label confirm dismiss trace open source-previous source-next panel-next search select flag undo
+order filter copy export live
+"""
 """The bindings in the order in which the key bar shows them."""
 
 
@@ -66,7 +63,7 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions):
     AUTO_FOCUS = ""
     MARKS = LEGEND
     SHOWS_TOKENS = True
-    KEY_ORDER = KEY_ORDER
+    KEY_ORDER = tuple(f"stepper.{name}" for name in _ORDER.split())
     BINDINGS: ClassVar[list[BindingType]] = [
         _binding("prompt-next", "j,down", "prompt(1)", "prompt", "Next prompt", show=True),
         _binding("prompt-previous", "k,up", "prompt(-1)", "prompt", "Previous prompt", show=True),
@@ -131,8 +128,8 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions):
     def _arrange(self) -> None:
         """Chooses the layout by the size of the terminal, and in it the panels that are seen."""
         layout = layout_of(*self.app.size)
-        for name in LAYOUTS:
-            self.set_class(name == layout, f"-{name}")
+        for each in LAYOUTS:
+            self.set_class(each == layout, f"-{each}")
         visible = seen(layout, self.chosen)
         for name in PANELS:
             panel = self.query_one(f"#{name}", Panel)

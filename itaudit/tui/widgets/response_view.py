@@ -119,7 +119,7 @@ class ResponseView(Panel):
 
     def _names(self, answer: Answer, place: int) -> str:
         code = answer.codes[place]
-        names = [CLASSES[code]] if code >= 0 else []
+        names: list[str] = [CLASSES[code]] if code >= 0 else []
         label = answer.labels.get(place, "")
         if label and label not in UNSTYLED:
             names.append(label_style(label))

@@ -114,7 +114,10 @@ def _state(flag: "Flag", room: int) -> Row:
         mark, style, label = "".join(CANDIDATE_MARKS), "candidate", "candidate"
     else:
         mark, style, label = label_mark(flag.label), label_style(flag.label), visible_line(flag.label)
-    return [(f"{mark:<2} ", style), (f"{shortened(label, room):{room}} " if room else "", "dim" if not flag.mark else "")]
+    return [
+        (f"{mark:<2} ", style),
+        (f"{shortened(label, room):{room}} " if room else "", "dim" if not flag.mark else ""),
+    ]
 
 
 def _score(answer: Answer, flag: "Flag", detector: Detector) -> str:
