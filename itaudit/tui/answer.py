@@ -221,13 +221,19 @@ class Answer:
         return same.index(number) + 1, len(same)
 
     def sources_at(self, number: int) -> list[tuple[Span, int, Source]]:
-        """What the spans over a position lead to: (span, rank from 1, source), the shortest span's sources first."""
+        """What the spans over a position lead to: (span, rank from 1, source).
+
+        The shortest span's sources come first, and of a span those with evidence.
+        """
         if not self.positions:
             return []
         position = self.positions[number]
         covering = [span for span in self.spans or () if span.start < position.end and position.start < span.end]
         covering.sort(key=lambda span: (span.kind != "selected", span.end - span.start))
-        return [(span, rank, source) for span in covering for rank, source in enumerate(span.sources, 1)]
+        found = [(span, rank, source) for span in covering for rank, source in enumerate(span.sources, 1)]
+        # A source that holds nothing of the span is similar at best.
+        place = {id(span): number for number, span in enumerate(covering)}
+        return sorted(found, key=lambda each: (place[id(each[0])], not each[2].evidence))
 
     def spans_at(self, number: int) -> list[Span]:
         """The traced spans over a position."""

@@ -14,6 +14,8 @@ from itaudit.runs.state import RunState
 from itaudit.runs.watch import Watch
 from itaudit.trace.types import Source, Span
 from itaudit.tui.answer import Answer
+from itaudit.tui.answer_causes import AnswerCauses
+from itaudit.tui.span_causes import held_offsets
 from itaudit.tui.walking import SHIFTS, Walk, walk_spans
 
 Order = Literal["share shifted", "KL", "marks", "file order"]
@@ -53,6 +55,9 @@ class Stepping:
         self._cursors: dict[tuple[str, str], int] = {}
         self._traced: dict[tuple[str, str], tuple[Span, ...]] = {}
         self._answers: dict[tuple[str, str], Answer] = {}
+        self._explained: dict[tuple[str, str], AnswerCauses] = {}
+        self.shallow = False
+        """Whether flags and causes are left out, which take longer to import than the first frame may wait."""
         self._versions: object = None
         self._read = 0.0
         self._reading_took = 0.0
@@ -84,6 +89,11 @@ class Stepping:
         self._reading_took = self._read - began
         return True
 
+    def deepen(self) -> None:
+        """Takes in flags and causes, too, from now on."""
+        self.shallow = False
+        self._answers.clear()
+
     def _too_soon(self) -> bool:
         """Whether lists that take long to read were read just now: a big run at work must not hold up the keys."""
         waited = time.perf_counter() - self._read
@@ -96,6 +106,7 @@ class Stepping:
 
     def _forget(self) -> None:
         self._answers.clear()
+        self._explained.clear()
         for name in ("_texts", "_shifts", "_marks", "rows", "detectors"):
             self.__dict__.pop(name, None)
         self._keep_place()
@@ -189,9 +200,9 @@ class Stepping:
                 self.run.response(label, prompt_id),
                 self.run.token_scores(label, prompt_id),
                 (*own, *(spans or ())) if own or spans is not None else None,
-                self._marks.get(key, []),
+                [] if self.shallow else self._marks.get(key, []),
                 self.run.thresholds,
-                self._detections(label, prompt_id),
+                {} if self.shallow else self._detections(label, prompt_id),
             )
         return self._answers[key]
 
@@ -279,11 +290,37 @@ class Stepping:
         self.query = query
         self._relist()
 
+    def explained(self, answer: Answer) -> AnswerCauses:
+        """What explains the words of an answer."""
+        key = (answer.label, answer.prompt_id)
+        if key not in self._explained:
+            self._explained[key] = AnswerCauses(self.run, answer)
+        return self._explained[key]
+
     @property
     def sources(self) -> list[tuple[Span, int, Source]]:
-        """(span, rank from 1, source) of the spans under the cursor."""
+        """(span, rank from 1, source) at the cursor.
+
+        The instances similar to the prompt that hold words of the span come first, then what the traces found.
+        """
         answer = self.answer
-        return answer.sources_at(self.cursor) if answer else []
+        if answer is None or self.shallow:
+            return []
+        similar = self.explained(answer).sources_at(self.cursor)
+        rows = {source.index for _, _, source in similar}
+        traced = answer.sources_at(self.cursor)
+        own = [each for each in traced if each[0].kind == "selected"]
+        others = [each for each in traced if each[0].kind != "selected" and each[2].index not in rows]
+        return [*own, *similar, *others]
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The offsets of the words under the cursor that the chosen source holds."""
+        answer, sources = self.answer, self.sources
+        if answer is None or not sources:
+            return frozenset()
+        span, _, source = sources[min(self.source, len(sources) - 1)]
+        return held_offsets(answer.text, span, source)
 
     def move_source(self, by: int) -> None:
         self.source = max(0, min(self.source + by, len(self.sources) - 1))
@@ -294,6 +331,7 @@ class Stepping:
         kept = (other for other in self._traced.get(key, ()) if (other.start, other.end) != (span.start, span.end))
         self._traced[key] = (span, *kept)
         self._answers.pop(key, None)
+        self._explained.pop(key, None)
         if key == (self.label, self.prompt_id):
             self.source = 0
 

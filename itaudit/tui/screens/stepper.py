@@ -17,6 +17,7 @@ from itaudit.runs.run import Run
 from itaudit.sanitize import visible_line
 from itaudit.tui import clipboard, exporting
 from itaudit.tui.answer import Answer
+from itaudit.tui.explaining import Explaining
 from itaudit.tui.flagging import FlagActions
 from itaudit.tui.labels import LEGEND
 from itaudit.tui.marking import MarkActions
@@ -56,7 +57,7 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions):
+class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
@@ -111,8 +112,16 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions):
 
     def on_mount(self) -> None:
         self._arrange()
+        self.stepping.shallow = True
         self.draw()
+        self.call_after_refresh(self._deepen)
         self.set_interval(poll_seconds(), self.poll)
+
+    def _deepen(self) -> None:
+        """Brings flags and causes in once there is something to look at."""
+        with told(self.app):
+            self.stepping.deepen()
+            self.draw()
 
     def on_resize(self, _: events.Resize) -> None:
         self._arrange()
@@ -160,19 +169,26 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions):
         prompts.show(stepping.rows, stepping.place)
         response = self.query_one("#response", ResponseView)
         response.title((self._response_title(), ""))
-        response.show(stepping.prompt, answer, stepping.cursor, stepping.selection)
-        self.query_one("#position", PositionPanel).show(answer, stepping.cursor, stepping.run.token_text)
+        response.show(stepping.prompt, answer, stepping.cursor, stepping.selection, stepping.held)
+        self._draw_lower(answer)
+        self._draw_header()
+
+    def _draw_lower(self, answer: Answer | None) -> None:
+        """The panels below the response: all that is known of the position and the span under the cursor."""
+        stepping, here = self.stepping, self.told_here(answer)
+        position = self.query_one("#position", PositionPanel)
+        position.show(answer, stepping.cursor, stepping.run.token_text, here.word)
         flag = answer.flag_at(stepping.cursor) if answer else None
         self.query_one("#spans", SpansPanel).show(answer, stepping.detectors, flag)
-        sources = self.query_one("#sources", SourcesPanel)
-        sources.show(
+        self.query_one("#sources", SourcesPanel).show(
             stepping.sources,
             stepping.source,
             instances=self._instances(),
             why_none="tracing…" if self.tracing else why_no_sources(answer, stepping.cursor),
             instance=self._instance,
+            above=here.span,
+            about=here.about,
         )
-        self._draw_header()
 
     def _draw_header(self) -> None:
         header = self.query_one("#header", Static)
@@ -189,7 +205,8 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions):
         finish = answer.response.finish if answer.response else ""
         if finish in ("cut_off", "empty"):
             title += " · cut off" if finish == "cut_off" else " · empty"
-        title += f" · {self._walk_words(answer)}"
+        if not self.stepping.shallow:
+            title += f" · {self._walk_words(answer)}"
         if self.stepping.anchor is not None:
             first, last = self.stepping.selection
             title += f" · {last - first + 1} selected"

@@ -29,16 +29,17 @@ class PositionPanel(Panel):
         self._answer: Answer | None = None
         self._number = 0
         self._token_text: TokenText = str
+        self._extra: Sequence[Row] = ()
         self._rows: list[Row] = []
 
-    def show(self, answer: Answer | None, number: int, token_text: TokenText) -> None:
-        """Shows a position of an answer; `token_text` says what a token id stands for."""
-        self._answer, self._number, self._token_text = answer, number, token_text
+    def show(self, answer: Answer | None, number: int, token_text: TokenText, extra: Sequence[Row] = ()) -> None:
+        """Shows a position of an answer; `token_text` says what a token id stands for, `extra` what else is known."""
+        self._answer, self._number, self._token_text, self._extra = answer, number, token_text, extra
         self.title(*position_title(answer, number, token_text))
         self.changed()
 
     def lay_out(self, width: int) -> int:
-        self._rows = list(position_rows(self._answer, self._number, self._token_text, width))
+        self._rows = list(position_rows(self._answer, self._number, self._token_text, width, self._extra))
         return len(self._rows)
 
     def pieces(self, y: int) -> Sequence[Piece]:
@@ -59,7 +60,7 @@ def position_rows(
     if answer is None or not answer.positions:
         yield [("there is no token here", "dim")]
         return
-    told = [*_flagged(answer, number, width), *extra]
+    told = [*_flagged(answer, number, width), *(line for row in extra for line in wrapped(row, width, 0))]
     scores = answer.scores
     if scores is None:
         yield [("not scored yet: words stand in for tokens", "dim")]

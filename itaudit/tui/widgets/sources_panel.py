@@ -32,6 +32,7 @@ class SourcesPanel(Panel):
         self._why_none = ""
         self._instance: Callable[[int], Instance | None] = lambda _: None
         self._rows: list[Row] = []
+        self._above: Sequence[Row] = ()
         self._selected_rows = (0, 0)
 
     def show(
@@ -42,16 +43,21 @@ class SourcesPanel(Panel):
         instances: int,
         why_none: str,
         instance: Callable[[int], Instance | None],
+        above: Sequence[Row] = (),
+        about: str = "",
     ) -> None:
-        """Shows sources, the one selected in sight; `why_none` stands there where there are none."""
+        """Shows sources, the one selected in sight; `why_none` stands there where there are none.
+
+        `above` are lines on what explains the span, and `about` the same in a few words for the title.
+        """
         self._sources, self._selected, self._why_none, self._instance = sources, selected, why_none, instance
-        title = "sources"
+        self._above = above
+        title = f"sources{f' · {about}' if about else ''}"
         if sources:
             span, _, _ = sources[selected]
-            title = (
-                f"sources {selected + 1}/{len(sources)} · “{shortened(visible_line(span.text), 30)}” {span.kind}"
-                f" · in {span.frequency} of {instances} instances"
-            )
+            text = f"“{shortened(visible_line(span.text), 30)}”"
+            told = about or f"{text} {span.kind} · in {span.frequency} of {instances} instances"
+            title = f"sources {selected + 1}/{len(sources)} · {told}"
         self.title((title, ""))
         self.changed()
         self.revealed_again()
@@ -60,15 +66,15 @@ class SourcesPanel(Panel):
         self.reveal(*self._selected_rows)
 
     def lay_out(self, width: int) -> int:
-        self._rows = []
+        self._rows = [line for pieces in self._above for line in wrapped(list(pieces), width, 0)]
         if not self._sources:
-            self._rows = dim_lines(self._why_none, width)
+            self._rows += dim_lines(self._why_none, width)
         several = len({(span.start, span.end, span.kind) for span, _, _ in self._sources}) > 1
         for number, (span, rank, source) in enumerate(self._sources):
-            first = len(self._rows)
+            # With the first source what explains the span comes along.
+            first = len(self._rows) if number else 0
             if several and rank == 1:
-                about = f"“{shortened(visible_line(span.text), max(width - 14, 8))}” {span.kind}"
-                self._rows.append([(about, "dim")])
+                self._rows.append([(_about(span, width), "dim")])
             self._rows.append(_heading(source, number == self._selected, width))
             if number == self._selected:
                 self._rows += source_rows(source, self._instance(source.index), width)
@@ -122,6 +128,13 @@ def field_text(instance: Instance, field: str) -> str | None:
         return None
     messages = instance.history if match[1] == "history" else instance.later
     return messages[int(match[2])].content if int(match[2]) < len(messages) else None
+
+
+def _about(span: Span, width: int) -> str:
+    """What the sources below a line are of."""
+    if span.kind == "similar":
+        return "instances similar to the prompt that hold it, BM25 on the prompt"
+    return f"“{shortened(visible_line(span.text), max(width - 14, 8))}” {span.kind}"
 
 
 def _heading(source: Source, selected: bool, width: int) -> Row:
