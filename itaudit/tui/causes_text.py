@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from itaudit.sanitize import visible_line
 from itaudit.tui.layout import shortened
+from itaudit.tui.proofs_told import ToldVerdict
 from itaudit.tui.span_causes import SpanCause
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ def word_pieces(causes: "Causes", word: "CauseWord", rank: int) -> Pieces:
 
 def outcome_words(cause: SpanCause) -> str:
     """`borrowed, strict`: where a span comes from, and whether one turn holds all its words."""
-    return f"{cause.outcome}{', strict' if cause.outcome != 'pretrained' and cause.strict else ''}"
+    strict = cause.strict and cause.outcome != "pretrained" and cause.several
+    return f"{cause.outcome}{', strict' if strict else ''}"
 
 
 def cause_pieces(cause: SpanCause, chance: tuple[float, float] | None) -> list[Pieces]:
     """A span's words in lines: what holds them, and what chance would find."""
-    several = len({word.key for word in cause.words}) > 1
     held = len(cause.holders)
     lines: list[Pieces] = [[(outcome_words(cause), _style(cause.outcome))]]
-    if several:
+    if cause.several:
         lines[0].append((f" · all {len(cause.words)} words in one answer of {len(cause.strict)}", ""))
         lines[0].append((f", some in {held}, of the {cause.similar} most similar instances", ""))
     else:
@@ -55,13 +56,23 @@ def cause_pieces(cause: SpanCause, chance: tuple[float, float] | None) -> list[P
         lines.append([("chance: …", "dim")])
     else:
         by_instances, by_words = chance
-        what = "phrases" if several else "words"
+        what = "phrases" if cause.several else "words"
         lines.append(
             [
                 (f"found by chance {share_text(by_instances)}", "strong"),
-                (f" in random instances, {share_text(by_words)} for other {what} as frequent", "dim"),
+                (f" in as many random instances, {share_text(by_words)} for other {what} as frequent", "dim"),
             ]
         )
+    return lines
+
+
+def verdict_pieces(told: ToldVerdict) -> list[Pieces]:
+    """What a proof says of a span, and how far it is where it is not done."""
+    shown = told.verdict == "cause shown"
+    pieces: Pieces = [("⊢ " if shown else "· ", "bracket"), (visible_line(told.text), "strong" if shown else "")]
+    lines = [[*pieces, (f" ({visible_line(told.proof)})", "dim")]]
+    if told.progress:
+        lines.append([(f"  proof {visible_line(told.progress)}", "dim")])
     return lines
 
 

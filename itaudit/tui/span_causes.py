@@ -32,6 +32,11 @@ class SpanCause:
     instances: int
 
     @property
+    def several(self) -> bool:
+        """Whether there are different words."""
+        return len({word.key for word in self.words}) > 1
+
+    @property
     def key(self) -> tuple[tuple[int, int], ...]:
         return tuple((word.start, word.end) for word in self.words)
 

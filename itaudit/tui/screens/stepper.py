@@ -122,6 +122,7 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
         with told(self.app):
             self.stepping.deepen()
             self.draw()
+        self.poll_proofs()
 
     def on_resize(self, _: events.Resize) -> None:
         self._arrange()
@@ -243,6 +244,7 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
             # Once: a file that is broken now is broken at the next look, too.
             self.app.notify(problem, severity="error", markup=False)
         self._problem = problem
+        self.poll_proofs()
         if changed:
             self.draw()
         elif self.stepping.state.job == "running":
