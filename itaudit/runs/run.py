@@ -171,6 +171,9 @@ class Run:
         match self._recipe_table.get("causes"):
             case {"rank": int(rank)} if rank >= 1:
                 return rank
+            case None:
+                # A recipe from before the analysis; checking it would take as long as reading the rest of the run.
+                return Thresholds().shifted
             case _:
                 return self.recipe.causes.rank
 

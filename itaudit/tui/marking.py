@@ -100,7 +100,7 @@ class MarkActions(StepView):
                 raise UserError(f"{self.stepping.run.marks_path}: can't write the mark: {error.strerror}") from None
             if not changes:
                 raise UserError("nothing is marked in this run that could be undone")
-            self.stepping.marks_changed()
+            self.stepping.poll()
             say(self.app, "; ".join(_undone(change.before, change.after) for change in changes[:3]))
         self.draw()
 
@@ -132,7 +132,7 @@ class MarkActions(StepView):
         except OSError as error:
             raise UserError(f"{run.marks_path}: can't write the mark: {error.strerror}") from None
         self.stepping.anchor = None
-        self.stepping.marks_changed()
+        self.stepping.poll()
 
 
 def _undone(before: Mark | None, after: Mark | None) -> str:
