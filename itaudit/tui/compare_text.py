@@ -93,15 +93,17 @@ def _side(
     return Read(content, focus)
 
 
-def shift_words(shift: PromptShift | None) -> str:
-    """`KL 0.29 · shifted 6.1 % · marginal 4.0 %` of one answer."""
+def shift_words(shift: PromptShift | None, width: int) -> str:
+    """`KL 0.29 · shifted 6.1 % · marginal 4.0 %` of one answer, or as much of it as has room in a width."""
     if shift is None:
         return "not scored yet"
-    parts = [] if shift.kl_mean is None else [f"KL {shift.kl_mean:.2f}"]
-    if shift.tokens:
-        parts.append(f"shifted {100 * shift.share_shifted:.1f} %")
-        parts.append(f"marginal {100 * shift.marginal / shift.tokens:.1f} %")
-    return " · ".join(parts)
+    figures = [] if shift.kl_mean is None else [f"KL {shift.kl_mean:.2f}"]
+    shares = [100 * count / shift.tokens for count in (shift.shifted, shift.marginal)] if shift.tokens else []
+    for names in (("shifted ", "marginal "), ("S ", "M ")):
+        words = " · ".join([*figures, *(f"{name}{share:.1f} %" for name, share in zip(names, shares, strict=False))])
+        if len(words) <= width:
+            return words
+    return " · ".join(figures)
 
 
 def fate_line(spot: Spot, fate: PhraseFate | None, number: int, count: int) -> Content:

@@ -111,9 +111,8 @@ def test_deleting_an_instance_moves_no_held_out_one_into_the_tuning_data(make_ru
 
 def test_what_the_transforms_of_prompts_did_is_kept_in_a_re_tune(make_run: MakeRun, tmp_path: Path) -> None:
     path = str(tmp_path / "data.jsonl")
-    run = make_run(
-        data={"path": path, "transforms": ["longest:k=6"]}, prompts={"path": path, "transforms": ["random:k=2"]}
-    )
+    steps = {"data": ["longest:k=6"], "prompts": ["random:k=2"]}
+    run = make_run(**{key: {"path": path, "transforms": each} for key, each in steps.items()})
     with Reporter(run) as reporter:
         prepare_run(run, reporter)
     edit(run, 1, response="Other.")
