@@ -18,8 +18,10 @@ import torch
 
 from itaudit import atomic, paths
 from itaudit.engine import device as devices
+from itaudit.engine.causes_stage import cause_responses
 from itaudit.engine.checks import check_models, other_base
 from itaudit.engine.context import ContextBuilder
+from itaudit.engine.detect_stage import detect_responses, detected
 from itaudit.engine.generate import Query, build_queries, generate_responses
 from itaudit.engine.imported import import_responses
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, tuned_beside
@@ -50,7 +52,10 @@ def plan(recipe: Recipe) -> list[tuple[str, str]]:
     for label, model in recipe.models.items():
         if isinstance(model, Lft | Sft):
             stages.append(("tune", label))
-        stages += [("generate", label), ("score", label), ("trace", label)]
+        stages += [("generate", label), ("score", label)]
+        if recipe.detect.detectors:
+            stages.append(("detect", label))
+        stages += [("trace", label), ("causes", label)]
     return stages
 
 
@@ -60,7 +65,12 @@ def finished(run: Run, stage: str, model: str) -> bool:
         return run.dataset_path.exists() and run.prompts_path.exists()
     if stage == "tune":
         return run.model_dir(model).is_dir()
-    return run.table({"generate": "responses", "score": "scores", "trace": "traces"}[stage], model).closed
+    if stage == "detect":
+        return detected(model, run)
+    return run.table(_TABLES[stage], model).closed
+
+
+_TABLES = {"generate": "responses", "score": "scores", "trace": "traces", "causes": "causes"}
 
 
 class Worker:
@@ -186,7 +196,10 @@ class Worker:
                 rows = responses.read().to_pylist()
                 score_responses(label, base, tuned, rows, self.recipe.score, scores, self.reporter)
             devices.release_memory(self.device)
+        if not finished(self.run, "detect", label):
+            detect_responses(label, self.run, self.reporter)
         trace_responses(label, self.run, self.reporter)
+        cause_responses(label, self.run, self.reporter)
 
     def _tuned_files(self, label: str, settings: Lft | Sft | Existing | Imported) -> ModelFiles | None:
         if isinstance(settings, Lft | Sft):

@@ -6,7 +6,7 @@ from textual import events
 from textual.message import Message
 
 from itaudit.sanitize import visible_line
-from itaudit.tui.answer import HALLUCINATED_MARK
+from itaudit.tui.labels import label_mark
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.stepping import PromptRow
 from itaudit.tui.widgets.panel import Panel, Piece
@@ -87,4 +87,5 @@ def _figures(row: PromptRow, width: int) -> Iterator[Piece]:
         scoring = "answered, not scored" if roomy else "not scored"
         yield (scoring if row.answered else "not answered"), "dim"
     if row.marks:
-        yield f"{gap}{HALLUCINATED_MARK}{row.marks:2}" if roomy else f" {HALLUCINATED_MARK}{row.marks}", "hallucinated"
+        mark = label_mark("hallucinated")
+        yield f"{gap}{mark}{row.marks:2}" if roomy else f" {mark}{row.marks}", "hallucinated"
