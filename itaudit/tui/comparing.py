@@ -190,7 +190,7 @@ class Comparing:
         spot = self.spot
         if spot is None:
             return {}
-        from itaudit.trace.causes import run_causes
+        from itaudit.runs.causes import run_causes
         from itaudit.tui.span_causes import MOST, span_cause
 
         causes = run_causes(self.old, self.label, spot.prompt_id)
