@@ -19,11 +19,8 @@ from itaudit.engine import device as devices
 from itaudit.engine.causes_stage import cause_responses
 from itaudit.engine.checks import check_models, other_base
 from itaudit.engine.context import ContextBuilder
-<<<<<<< HEAD
 from itaudit.engine.detect_stage import detect_responses, detected
-=======
 from itaudit.engine.device_lock import held_device
->>>>>>> i4b
 from itaudit.engine.generate import Query, build_queries, generate_responses
 from itaudit.engine.heart import Cancelled
 from itaudit.engine.imported import import_responses
