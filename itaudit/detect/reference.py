@@ -4,10 +4,11 @@ Numbers, dates and names are compared by what they amount to (`simplify.facts`),
 prompt says itself is supported. Nothing here knows what is true: a correct fact that the reference leaves out is
 flagged too, and a wrong sentence made of the reference's own words is not.
 
-Scores, by kind: a number or a date 0.9, a name 0.8, a content word 0.4 times the share of the response's content words
-that are supported, half of that for common English words. Next to a reference that the response follows closely, an
-odd word stands out; next to a short one almost every word is unsupported, and that says little. A span of several
-scores as its highest.
+Scores, by kind: a number or a date 0.9, a name 0.8, a content word 0.4 times its weight, half of that for common
+English words. The weight is the share of the response's content words that are supported: next to a reference that the
+response follows closely, an odd word stands out; next to a short one almost every word is unsupported, and that says
+little. A response of few words is an answer to the point, whose words all count: of n content words, the weight is at
+least 4 / n, and at most 1. Where it is under 0.3 no mere word is flagged. A span of several scores as its highest.
 """
 
 from bisect import bisect_right
@@ -27,6 +28,9 @@ from itaudit.simplify.numbers import numbers
 
 FACT_SCORES = {"number": 0.9, "date": 0.9, "name": 0.8}
 WORD_SCORE = 0.4
+FEW = 4
+"""Content words of an answer that is all to the point."""
+LEAST_WEIGHT = 0.3
 COMMON = 0.5
 """What a common word's score is multiplied by."""
 
@@ -111,8 +115,10 @@ def _words(response: str, texts: Iterable[str], judged: Sequence[tuple[int, int]
         taken[start:end] = b"\1" * (end - start)
     content = [word for word in content_words(response) if len(word.text) > 1 or not word.text.isascii()]
     missing = [word for word in content if word.key not in known and stem(word.key) not in known]
-    share = 1 - len(missing) / len(content) if content else 1.0
-    for word in missing:
+    if not missing:
+        return
+    weight = min(1.0, max(len(content) - len(missing), FEW) / len(content))
+    for word in missing if weight >= LEAST_WEIGHT else ():
         if not any(taken[word.start : word.end]):
-            score = WORD_SCORE * share * (COMMON if is_common(word.key) else 1)
+            score = WORD_SCORE * weight * (COMMON if is_common(word.key) else 1)
             yield _Unsupported(word.start, word.end, "word", score)

@@ -269,7 +269,7 @@ class Run:
         raise UserError(f"{self.path}: no prompt {prompt_id!r}; `itaudit prompts {self.path}` lists them", code=2)
 
     def table(self, kind: str, label: str) -> GrowingTable:
-        """The `responses`, `scores`, `traces` or `causes` of one model; raises UserError for an unknown label."""
+        """One kind of table (`responses`, `scores` …) of one model; raises UserError for an unknown label."""
         self._check_label(label)
         return GrowingTable(self.path, kind, label)
 

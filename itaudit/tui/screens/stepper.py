@@ -21,6 +21,7 @@ from itaudit.tui.explaining import Explaining
 from itaudit.tui.flagging import FlagActions
 from itaudit.tui.labels import LEGEND
 from itaudit.tui.marking import MarkActions
+from itaudit.tui.mending_run import MendingRun
 from itaudit.tui.navigation import navigator
 from itaudit.tui.step_layout import LAYOUTS, PANELS, Chosen, PanelName, layout_of, seen
 from itaudit.tui.step_searching import SearchActions
@@ -46,7 +47,7 @@ def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show:
 _ORDER = """
 prompt-next prompt-previous token-previous token-next flagged-next flagged-previous
 model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
-mark label confirm dismiss trace open source-previous source-next panel-next search select flag undo
+mark label confirm dismiss trace mend open retune compare source-previous source-next panel-next search select flag undo
 order filter copy export live
 """
 """The bindings in the order in which the key bar shows them."""
@@ -57,7 +58,7 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining):
+class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining, MendingRun):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
@@ -74,7 +75,6 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
             _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=True)
             for n in range(1, 10)
         ),
-        _binding("open", "enter", "open_source", "open source", "Open the source in its dataset", show=True),
         _binding("source-previous", "left_square_bracket", "source(-1)", "source", "Previous source", show=True),
         _binding("source-next", "right_square_bracket", "source(1)", "source", "Next source", show=True),
         _binding("panel-next", "tab", "panel(1)", "panel", "Next panel", show=True),
@@ -323,15 +323,6 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
 
     def action_live(self) -> None:
         navigator(self).open_live(self.stepping.run.path)
-
-    def action_open_source(self) -> None:
-        sources = self.stepping.sources
-        if not sources:
-            say(self.app, "there is no source here to open; n goes to the next flagged token")
-            return
-        source = sources[self.stepping.source][2]
-        with told(self.app):
-            navigator(self).open_dataset(self.stepping.run.dataset, source.index, source.evidence)
 
     async def action_back(self) -> None:
         if self.stepping.anchor is not None:
