@@ -165,6 +165,8 @@ class MarksReader:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, strict_json.BadJson):
+        return error.reason
     return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
