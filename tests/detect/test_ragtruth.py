@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itaudit.detect.imported import detect_imported
-from itaudit.detect.locating import locate
+from itaudit.detect.offsets import quoted_offsets
 from itaudit.detect.ragtruth import MarksFormat, MarksReader, ReadMarks, export_rows, new_marks, parse_label_map
 from itaudit.errors import UserError
 from itaudit.runs.marks import LABELS, Mark, mark_line
@@ -239,7 +239,7 @@ def test_a_files_spans_are_candidates_of_the_detector_import(run: Run, tmp_path:
 def test_locating_says_where_a_text_stands_or_refuses(response: str, text: str) -> None:
     places = [at for at in range(len(response)) if response.startswith(text, at)]
     try:
-        start, end = locate(response, text)
+        start, end = quoted_offsets(response, text)
     except UserError:
         assert not text or len(places) != 1
     else:
