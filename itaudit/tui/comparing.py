@@ -183,16 +183,23 @@ class Comparing:
         return True
 
     def sources(self) -> dict[int, int]:
-        """The rows that the older run traces the span to, with their ranks from 1."""
+        """The rows that the older run leads the span to, with their ranks from 1, as the stepper lists them.
+
+        Instances similar to the prompt that hold words of the span come first, then what the traces found.
+        """
         spot = self.spot
         if spot is None:
             return {}
-        ranks: dict[int, int] = {}
+        from itaudit.runs.causes import run_causes
+        from itaudit.tui.span_causes import MOST, span_cause
+
+        causes = run_causes(self.old, self.label, spot.prompt_id)
+        cause = span_cause(causes, spot.start, spot.end, self.old.cause_rank) if causes is not None else None
+        rows = list(cause.holders[:MOST]) if cause is not None else []
         for span in self.old.spans(self.label, spot.prompt_id) or ():
             if span.start < spot.end and spot.start < span.end:
-                for rank, source in enumerate(span.sources, 1):
-                    ranks[source.index] = min(rank, ranks.get(source.index, rank))
-        return ranks
+                rows += [source.index for source in span.sources]
+        return {row: rank for rank, row in enumerate(dict.fromkeys(rows), 1)}
 
 
 def compare_from(app: App[Any], run: Run, label: str = "", prompt_id: str | None = None) -> None:
