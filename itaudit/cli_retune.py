@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from itaudit.cli import find_run, work
+from itaudit.cli import work
+from itaudit.cli_runs import find_run
 from itaudit.sanitize import visible_line
 
 
