@@ -53,7 +53,8 @@ class ProofsScreen(Screen[tuple[str, Target] | None]):
         self.proved = run
         self.model = model
         self.start = start
-        self.proofs: tuple[Proof, ...] = proofs(run)
+        self.proofs: tuple[Proof, ...] = ()
+        self._folders: set[str] = set()
         self._statuses: dict[str, ProofStatus] = {}
         self._rows: list[tuple[Proof, int]] = []
         self._asked = ""
@@ -75,17 +76,12 @@ class ProofsScreen(Screen[tuple[str, Target] | None]):
 
     def look(self) -> None:
         """Reads how far every proof is; those that came meanwhile take their place."""
-        self.proofs = proofs(self.proved) if self._folders() != [proof.name for proof in self.proofs] else self.proofs
+        folders = {path.parent.name for path in (self.proved.path / "proofs").glob("*/proof.json")}
+        if folders != self._folders:
+            self._folders, self.proofs = folders, proofs(self.proved)
         self._statuses = {proof.name: proof.status() for proof in self.proofs}
         self._told.poll()
         self._arrange()
-
-    def _folders(self) -> list[str]:
-        found = sorted((self.proved.path / "proofs").glob("*/proof.json"))
-        known = {path.parent.name for path in found}
-        return [proof.name for proof in self.proofs if proof.name in known] + sorted(
-            known - {proof.name for proof in self.proofs}
-        )
 
     def _arrange(self) -> None:
         lines = self.query_one(LineList)
@@ -134,9 +130,8 @@ class ProofsScreen(Screen[tuple[str, Target] | None]):
         status = self._statuses.get(proof.name)
         if status is None:
             return Content(shortened(visible_line(proof.name), max(1, width)))
-        line = Content.assemble(
-            job_mark(status.state), " ", (visible_line(proof.name), "bold"), f"  {proof.spec.model}"
-        )
+        name = (visible_line(proof.name), "bold")
+        line = Content.assemble(job_mark(status.state), " ", name, f"  {proof.spec.model}")
         share = status.done / status.total if status.total else 0.0
         if status.state != "done":
             line += Content.assemble("  ", (bar(share, _BAR), "$primary"), f" {status.done}/{status.total}")

@@ -16,7 +16,7 @@ from itaudit.runs.run import Run
 from itaudit.sanitize import visible_line
 from itaudit.tui.background import Background
 from itaudit.tui.layout import shortened
-from itaudit.tui.prove_form import LINES, METHODS, Candidate, ProveForm, flagged
+from itaudit.tui.prove_form import FEW, LINES, METHODS, Candidate, ProveForm, flagged
 from itaudit.units import duration_text
 
 _NAMED = 8
@@ -44,7 +44,7 @@ class ProveScreen(ModalScreen[ProofSpec | None]):
     def __init__(self, run: Run, model: str, here: Candidate | None) -> None:
         super().__init__()
         self.proved = run
-        count = here.strict if here is not None and here.strict else ProveForm.count
+        count = here.strict if here is not None and here.strict else FEW
         count = min(count, max(1, len(here.rows))) if here is not None else count
         self.form = ProveForm(model, here, everything=here is None, count=count)
         self.line = "proof"

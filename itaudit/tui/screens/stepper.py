@@ -47,7 +47,8 @@ def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show:
 _ORDER = """
 prompt-next prompt-previous token-previous token-next flagged-next flagged-previous
 model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
-mark label confirm dismiss trace mend prove retune open compare proofs source-previous source-next panel-next search select flag undo
+mark label confirm dismiss trace mend prove retune open compare proofs
+source-previous source-next panel-next search select flag undo
 order filter copy export live
 """
 """The bindings in the order in which the key bar shows them."""
