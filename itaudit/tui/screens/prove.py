@@ -50,6 +50,7 @@ class ProveScreen(ModalScreen[ProofSpec | None]):
         self.line = "proof"
         self.seconds: float | None = None
         self.problem = ""
+        self.reckoning = True
         self._estimating: Background[float | None] = Background(self)
         self._looking: Background[tuple[Candidate, ...]] = Background(self)
 
@@ -75,7 +76,7 @@ class ProveScreen(ModalScreen[ProofSpec | None]):
         self._changed()
 
     def _failed(self, problem: str) -> None:
-        self.problem, self.seconds = problem, None
+        self.problem, self.seconds, self.reckoning = problem, None, False
         self._paint()
 
     def action_line(self, by: int) -> None:
@@ -99,7 +100,7 @@ class ProveScreen(ModalScreen[ProofSpec | None]):
 
     def _changed(self) -> None:
         """Tells anew how long it takes, or why it can't be."""
-        self.problem, self.seconds = "", None
+        self.problem, self.seconds, self.reckoning = "", None, True
         try:
             spec = self.form.spec()
         except UserError as error:
@@ -115,7 +116,7 @@ class ProveScreen(ModalScreen[ProofSpec | None]):
         self._paint()
 
     def _estimated(self, seconds: float | None) -> None:
-        self.seconds = seconds
+        self.seconds, self.reckoning = seconds, False
         self._paint()
 
     def _paint(self) -> None:
@@ -160,7 +161,7 @@ class ProveScreen(ModalScreen[ProofSpec | None]):
     def _time(self) -> Content:
         if self.problem:
             return Content.styled(visible_line(self.problem), "$error")
-        if self._estimating.busy:
+        if self.reckoning:
             return Content.styled("reckoning how long it takes …", "$foreground-muted")
         if self.seconds is None:
             return Content("it is not known how long it takes; the job is detached, and can be cancelled and resumed")
