@@ -6,7 +6,6 @@ import click
 
 from itaudit.cli import work
 from itaudit.cli_runs import find_run
-from itaudit.sanitize import visible_line
 
 
 @click.command("retune")
