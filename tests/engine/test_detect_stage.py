@@ -7,7 +7,7 @@ import pytest
 
 from itaudit.detect.light import detect_light
 from itaudit.engine.detect_stage import detect_responses, detected
-from itaudit.engine.reporter import Cancelled
+from itaudit.engine.heart import Cancelled
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
 from tests.tui.make_run import make_run
