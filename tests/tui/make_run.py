@@ -269,7 +269,7 @@ JUDGED = {
 
 
 def detect(run: Run, label: str) -> None:
-    """Lets the light detectors look for themselves, and writes down what a judge would say; one answer it can't read."""
+    """Lets the light detectors look for themselves, and writes down what a judge would say; one answer has a problem."""
     for detector in LIGHT:
         detect_light(detector, run, label)
     rows = []
