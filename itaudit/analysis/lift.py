@@ -121,7 +121,8 @@ def _tuned_tails(null: Floats, seed: int) -> tuple[float, float]:
     rng = np.random.default_rng([seed, 4])
     prompts = len(null)
     times = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=TUNING_RESAMPLES).astype(np.float64)
-    drawn, expected = times @ null, (times @ null.mean(axis=1))[:, None]
-    under = (drawn < expected - 1e-9).mean(axis=0) + (np.abs(drawn - expected) <= 1e-9).mean(axis=0) / 2
+    above = times @ (null - null.mean(axis=1, keepdims=True))
+    over, under = (above > 1e-9).mean(axis=0), (above < -1e-9).mean(axis=0)
+    under += (1 - over - under) / 2
     tail = (1 - CONFIDENCE) / 2
     return float(np.quantile(under, tail)), float(np.quantile(1 - under, tail))

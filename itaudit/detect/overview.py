@@ -13,8 +13,8 @@ from itaudit.data.child import say
 from itaudit.detect.report import detect_document
 from itaudit.detect.spans import Flags, ResponseFlags
 from itaudit.errors import UserError
-from itaudit.runs.causes import all_causes, fill_causes, tuned_labels
-from itaudit.runs.run import Run
+from itaudit.runs.causes import all_causes, fill_causes
+from itaudit.runs.run import BASE, Run
 from itaudit.trace.cause_report import cause_report
 from itaudit.trace.causes import Causes
 
@@ -39,7 +39,7 @@ def main() -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         run = Run(Path(sys.argv[1]))
-        labels = [label for label in tuned_labels(run) if len(run.table("responses", label).read())]
+        labels = [label for label in run.labels if label != BASE and len(run.table("responses", label).read())]
         for label in labels:
             say({"doing": f"detectors of {label}"})
             say({"detectors": detect_document(run, [label])["models"]})

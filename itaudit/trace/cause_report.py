@@ -56,11 +56,12 @@ class Cell:
 class CauseReport:
     """The causal analysis of a model's responses at one set of flags.
 
-    `words` are content words, `flagged` those that a flag touches, `explained` the flagged ones whose base rank asks
-    for an explanation. `cross` is flagged or other × shift class. `outcomes` counts the flagged words, `all_outcomes`
-    all. `trace` is over the words that ask for an explanation, `trace_outside_prompt` over those of them that the
-    prompt does not hold, and `strict` over flagged phrases with such a word, all content words of which have to stand
-    in one turn.
+    `words` are content words, `flagged` those that a flag touches, `to_explain` the flagged ones whose base rank asks
+    for an explanation, and `absent` how many of these no answer of the dataset holds. `cross` is flagged or other ×
+    shift class. `outcomes` counts the flagged words, `all_outcomes` all. `trace` is over the words that ask for an
+    explanation, `trace_outside_prompt` over those of them that the prompt does not hold, and `strict` over flagged
+    phrases with such a word, all content words of which have to stand in one turn; these two are None in a brief
+    report.
     """
 
     model: str
@@ -76,13 +77,14 @@ class CauseReport:
     in_prompt: int
     to_explain: int
     to_explain_in_prompt: int
+    absent: int
     phrases: int
     cross: dict[str, dict[ShiftClass, Cell]]
     outcomes: dict[Outcome, int]
     all_outcomes: dict[Outcome, int]
     trace: TraceRate
-    trace_outside_prompt: TraceRate
-    strict: TraceRate
+    trace_outside_prompt: TraceRate | None
+    strict: TraceRate | None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,6 +98,7 @@ def cause_report(
     rank: int,
     k: int,
     thresholds: Thresholds,
+    brief: bool = False,
 ) -> CauseReport:
     """The report of analyses with the flagged stretches of each response; None flags what asks for an explanation.
 
@@ -104,7 +107,7 @@ def cause_report(
     counted = _Counts()
     for causes, stretches in analyses:
         spans = stretches_to_explain(causes, rank) if stretches is None else stretches
-        counted.add(causes, spans, rank, thresholds)
+        counted.add(causes, spans, rank, thresholds, brief)
     return CauseReport(
         model=model,
         flags=flags,
@@ -119,13 +122,14 @@ def cause_report(
         in_prompt=counted.in_prompt,
         to_explain=counted.to_explain,
         to_explain_in_prompt=counted.to_explain_in_prompt,
+        absent=counted.absent,
         phrases=counted.phrases,
         cross=_cells(counted.cross),
         outcomes=counted.flagged_outcomes,
         all_outcomes=counted.outcomes,
         trace=counted.trace.rate(),
-        trace_outside_prompt=counted.outside_prompt.rate(),
-        strict=counted.strict.rate(),
+        trace_outside_prompt=None if brief else counted.outside_prompt.rate(),
+        strict=None if brief else counted.strict.rate(),
     )
 
 
@@ -159,13 +163,13 @@ class _Counts:
 
     def __init__(self) -> None:
         self.draws = self.instances = self.responses = self.flagged_responses = self.words = self.flagged = 0
-        self.in_prompt = self.to_explain = self.to_explain_in_prompt = self.phrases = 0
+        self.in_prompt = self.to_explain = self.to_explain_in_prompt = self.absent = self.phrases = 0
         self.cross = {(kind, name): [0, 0] for kind in KINDS for name in CLASSES}
         self.flagged_outcomes: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.outcomes: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.trace, self.outside_prompt, self.strict = _Tally(), _Tally(), _Tally()
 
-    def add(self, causes: Causes, spans: Sequence[Stretch], rank: int, thresholds: Thresholds) -> None:
+    def add(self, causes: Causes, spans: Sequence[Stretch], rank: int, thresholds: Thresholds, brief: bool) -> None:
         """Counts one response with its flagged stretches."""
         groups = [group for span in spans if (group := [w for w in causes.between(*span) if w.rank >= 0])]
         flagged = {word.start: word for group in groups for word in group}
@@ -187,8 +191,11 @@ class _Counts:
         self.in_prompt += sum(word.in_prompt for word in flagged.values())
         self.to_explain += len(asking)
         self.to_explain_in_prompt += sum(word.in_prompt for word in asking)
+        self.absent += sum(not word.frequency for word in asking)
         self.phrases += len(groups)
         self.trace.add(causes, [[word] for word in asking])
+        if brief:
+            return
         self.outside_prompt.add(causes, [[word] for word in asking if not word.in_prompt])
         self.strict.add(causes, [group for group in groups if any(word.rank >= rank for word in group)])
 

@@ -107,10 +107,12 @@ def shift_words(shift: PromptShift | None, width: int) -> str:
         return "not scored yet"
     figures = [] if shift.kl_mean is None else [f"KL {shift.kl_mean:.2f}"]
     shares = [100 * count / shift.tokens for count in (shift.shifted, shift.marginal)] if shift.tokens else []
-    for names in (("shifted ", "marginal "), ("S ", "M ")):
-        words = " · ".join([*figures, *(f"{name}{share:.1f} %" for name, share in zip(names, shares, strict=False))])
-        if len(words) <= width:
-            return words
+    if shares:
+        shifted, marginal = shares
+        for words in (f"shifted {shifted:.1f} % · marginal {marginal:.1f} %", f"S {shifted:.0f} % M {marginal:.0f} %"):
+            line = " · ".join([*figures, words])
+            if len(line) <= width:
+                return line
     return " · ".join(figures)
 
 

@@ -12,6 +12,7 @@ from itaudit.runs.lineage import Lineage, children_of, lineage_of, parent_of
 from itaudit.runs.run import Prompt, Run
 from itaudit.runs.state import RunState
 from itaudit.runs.watch import Watch
+from itaudit.tui.span_rows import SpanRows
 from itaudit.tui.telling import say, told
 
 if TYPE_CHECKING:
@@ -183,23 +184,11 @@ class Comparing:
         return True
 
     def sources(self) -> dict[int, int]:
-        """The rows that the older run leads the span to, with their ranks from 1, as the stepper lists them.
-
-        Instances similar to the prompt that hold words of the span come first, then what the traces found.
-        """
-        spot = self.spot
-        if spot is None:
+        """The rows that the older run leads the span to, with their ranks from 1."""
+        if self.spot is None:
             return {}
-        from itaudit.runs.causes import run_causes
-        from itaudit.tui.span_causes import MOST, span_cause
-
-        causes = run_causes(self.old, self.label, spot.prompt_id)
-        cause = span_cause(causes, spot.start, spot.end, self.old.cause_rank) if causes is not None else None
-        rows = list(cause.holders[:MOST]) if cause is not None else []
-        for span in self.old.spans(self.label, spot.prompt_id) or ():
-            if span.start < spot.end and spot.start < span.end:
-                rows += [source.index for source in span.sources]
-        return {row: rank for rank, row in enumerate(dict.fromkeys(rows), 1)}
+        rows = SpanRows(self.old, self.label).rows(self.spot.prompt_id, self.spot.start, self.spot.end)
+        return {row: rank for rank, row in enumerate(rows, 1)}
 
 
 def compare_from(app: App[Any], run: Run, label: str = "", prompt_id: str | None = None) -> None:

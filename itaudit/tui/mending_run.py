@@ -106,7 +106,7 @@ class MendingRun(StepView):
             return
         from itaudit.runs import jobs
         from itaudit.runs.retune import retune
-        from itaudit.tui.retune_watch import watch_retune
+        from itaudit.tui.job_watch import watch_retune
 
         with told(self.app):
             child = retune(wanted.plan, wanted.labels, name=wanted.name, span=wanted.span)
@@ -120,7 +120,7 @@ class MendingRun(StepView):
 
     def _find_retunes(self) -> None:
         from itaudit.runs.lineage import children_of
-        from itaudit.tui.retune_watch import watch_retune
+        from itaudit.tui.job_watch import watch_retune
 
         try:
             working = [run for run in children_of(self.stepping.run) if run.job() in ("queued", "running")]

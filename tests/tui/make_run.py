@@ -269,7 +269,7 @@ JUDGED = {
 
 
 def detect(run: Run, label: str) -> None:
-    """Lets the light detectors look for themselves, and writes down what a judge says; one answer is a problem."""
+    """Lets the light detectors look for themselves, and writes down what a judge would say; one it can't read."""
     for detector in LIGHT:
         detect_light(detector, run, label)
     rows = []

@@ -19,7 +19,7 @@ from itaudit.runs.run import Run
 from itaudit.sanitize import visible_line
 from itaudit.tui.background import Background
 from itaudit.tui.compare_text import FATE_STYLES, both_texts, edits_text, fate_line, parting_text, shift_words
-from itaudit.tui.comparing import Comparing
+from itaudit.tui.comparing import STARTED_HERE, Comparing
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.navigation import navigator
 from itaudit.tui.pace import repaint_seconds
@@ -245,7 +245,9 @@ class CompareScreen(Screen[None]):
         title = Content.assemble((name, "bold"), f"  {models}  {changed}{visible_line(job)}")
         self.query_one("#title", Static).update(title.truncate(width, ellipsis=True))
         counts = comparing.totals
-        parts = [Content(f"{comparing.kind} {len(comparing.spots)}")]
+        # The span that the re-tune was started from need not be marked.
+        kind = "spans" if any(spot.label == STARTED_HERE for spot in comparing.spots) else comparing.kind
+        parts = [Content(f"{kind} {len(comparing.spots)}")]
         for fate in ("gone", "changed", "still said"):
             parts.append(Content.styled(f"{fate} {counts[fate]}", FATE_STYLES[fate] if counts[fate] else ""))
         if waiting := len(comparing.spots) - sum(counts.values()):
