@@ -18,6 +18,7 @@ _MEASURES = (
     ("trace_outside_prompt", "not in prompt"),
     ("strict", "whole spans"),
 )
+_NARROW = 60
 _NAME = 12
 _LEFT = 14
 """Cells of what a row of a report is about."""
@@ -177,4 +178,5 @@ def _line(*pieces: tuple[str, str]) -> Content:
 
 
 def _joined(lines: Sequence[Content], width: int) -> Content:
-    return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
+    # Where there is no room for a table at all, its lines are broken, and nothing is lost.
+    return Content("\n").join(line if width < _NARROW else line.truncate(width, ellipsis=True) for line in lines)
