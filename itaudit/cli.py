@@ -4,7 +4,6 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,10 @@ import click
 
 from itaudit import __version__, paths
 from itaudit.cli_lazy import LazyGroup
+from itaudit.cli_runs import JSON_OPTION, find_run, print_json
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
-Json = Callable[[Any], None]
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, and nothing else.")
 _OUT = click.option("--out", type=click.Path(path_type=Path), help="Directory that holds the runs (default: runs).")
 
 
@@ -29,6 +26,7 @@ _OUT = click.option("--out", type=click.Path(path_type=Path), help="Directory th
         "detect": "cli_detect:detect_command",
         "marks": "cli_marks:marks_group",
         "prove": "cli_prove:prove_command",
+        "retune": "cli_retune:retune_command",
         "simplify": "cli_simplify:simplify_command",
         "trace": "cli_trace:trace_command",
     },
@@ -71,7 +69,7 @@ def open_command(path: Path) -> None:
 @click.option("--detach", is_flag=True, help="Start the worker and return at once.")
 @click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@_JSON
+@JSON_OPTION
 def run_command(
     recipe: Path,
     name: str | None,
@@ -92,7 +90,7 @@ def run_command(
 @cli.command("demo")
 @_OUT
 @click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
-@_JSON
+@JSON_OPTION
 def demo_command(out: Path | None, no_open: bool, as_json: bool) -> None:
     """Runs the whole audit on the embedded model and the sample dataset: a few minutes on two CPU cores."""
     from itaudit.recipe import read_recipe
@@ -106,7 +104,7 @@ def demo_command(out: Path | None, no_open: bool, as_json: bool) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--detach", is_flag=True, help="Start the worker and return at once.")
 @click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
-@_JSON
+@JSON_OPTION
 def resume_command(run: Path, detach: bool, no_open: bool, as_json: bool) -> None:
     """Goes on with a run that was cancelled, failed or was cut off."""
     work(find_run(run), detach=detach, no_open=no_open, as_json=as_json)
@@ -147,7 +145,7 @@ def logs_command(run: Path, follow: bool) -> None:
 
 @cli.command("ls")
 @_OUT
-@_JSON
+@JSON_OPTION
 def ls_command(out: Path | None, as_json: bool) -> None:
     """Lists the runs and their jobs."""
     from itaudit.runs.run import list_runs
@@ -188,7 +186,7 @@ def _listed(run: Any) -> dict[str, Any]:
 
 @cli.command("show")
 @click.argument("run", type=click.Path(path_type=Path))
-@_JSON
+@JSON_OPTION
 def show_command(run: Path, as_json: bool) -> None:
     """Summarises a run: its models, their shares of shift classes and mean KL in nats."""
     show(find_run(run), as_json=as_json)
@@ -196,7 +194,7 @@ def show_command(run: Path, as_json: bool) -> None:
 
 @cli.command("prompts")
 @click.argument("run", type=click.Path(path_type=Path))
-@_JSON
+@JSON_OPTION
 def prompts_command(run: Path, as_json: bool) -> None:
     """Lists the prompts of a run."""
 
@@ -212,7 +210,7 @@ def prompts_command(run: Path, as_json: bool) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="Label of the model, such as sft.")
 @click.option("--prompt", "prompt_id", required=True, help="Id of the prompt; `itaudit prompts` lists them.")
-@_JSON
+@JSON_OPTION
 def tokens_command(run: Path, model: str, prompt_id: str, as_json: bool) -> None:
     """Prints one response, token by token."""
     from itaudit.summary import tokens_document
@@ -232,7 +230,7 @@ def tokens_command(run: Path, model: str, prompt_id: str, as_json: bool) -> None
 
 
 @cli.command("doctor")
-@_JSON
+@JSON_OPTION
 def doctor_command(as_json: bool) -> None:
     """Tells device, memory, terminal and optional parts, what is missing and how to get it."""
     from itaudit.doctor import findings
@@ -245,14 +243,6 @@ def doctor_command(as_json: bool) -> None:
         click.echo(section)
         for name, value in facts.items():
             click.echo(f"  {name:<18} {value}")
-
-
-def find_run(path: Path) -> Any:
-    """The run at a path, or of that name in the runs directory."""
-    from itaudit.runs.run import Run, is_run
-
-    named = paths.runs_dir() / path
-    return Run(named if not path.exists() and is_run(named) else path)
 
 
 def work(run: Any, *, detach: bool, no_open: bool, as_json: bool) -> None:
@@ -326,14 +316,6 @@ def _is_run(path: Path) -> bool:
     from itaudit.runs.run import is_run
 
     return is_run(path)
-
-
-def print_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    import orjson
-
-    # Bytes, so that no locale can break the document.
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
 
 
 def main() -> None:

@@ -5,22 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from itaudit.detect_settings import Detect
 from itaudit.errors import UserError
 from itaudit.recipe_paths import resolve_dataset, resolve_path
+from itaudit.section import Count, Positive, Section, Share
 from itaudit.steps import Definition, Ifd, parse_step, parse_steps
 
 LABEL = r"^[a-z0-9][a-z0-9_-]{0,31}$"
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A table of a recipe: unknown keys and silently converted types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Base(Section):
@@ -207,13 +200,6 @@ class Trace(Section):
     """Shortest verbatim span, in words."""
 
 
-class Detect(Section):
-    """Which detectors look for hallucinated tokens in the tuned models' responses."""
-
-    detectors: list[Literal["reference", "signal", "consistency", "judge"]] = ["reference", "signal"]
-    """In order; those beyond the first two ask a model, and take their time."""
-
-
 class Causes(Section):
     """The causal analysis of Ghosh et al. 2024: is a shifted word borrowed from instances similar to the prompt?"""
 
@@ -304,7 +290,7 @@ def check_recipe(table: dict[str, Any], where: str) -> Recipe:
 
 def write_recipe(recipe: Recipe) -> bytes:
     """The complete recipe as TOML; reading it back gives an equal recipe."""
-    return tomli_w.dumps(recipe.model_dump()).encode()
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True)).encode()
 
 
 def _problem(problem: Any) -> str:

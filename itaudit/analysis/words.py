@@ -88,22 +88,28 @@ def is_content(key: str) -> bool:
     return (head if clitic in ("d", "ll", "m", "re", "ve") else key) not in function_words()
 
 
-def word_ranks(words: Sequence[Word], starts: npt.ArrayLike, ends: npt.ArrayLike, ranks: npt.ArrayLike) -> list[int]:
-    """The base rank of each word's first token: the first one that covers the word's first character.
+def word_positions(words: Sequence[Word], starts: npt.ArrayLike, ends: npt.ArrayLike) -> list[int]:
+    """The position of each word's first token: the first one that covers the word's first character.
 
-    `starts`, `ends` and `ranks` hold a value a token, in order, offsets half-open in characters. A token that brings
-    the space before a word covers that word; a special token, which is empty in characters, covers none. -1 stands
-    for a word that no token covers.
+    `starts` and `ends` hold a value a token, in order, offsets half-open in characters. A token that brings the space
+    before a word covers that word; a special token, which is empty in characters, covers none. -1 stands for a word
+    that no token covers.
     """
-    token_starts, token_ranks = np.asarray(starts, dtype=np.int64), np.asarray(ranks, dtype=np.int64)
+    token_starts = np.asarray(starts, dtype=np.int64)
     # Tokens that share a multi-byte character overlap; their ends still never fall.
     token_ends = np.maximum.accumulate(np.asarray(ends, dtype=np.int64))
     firsts = np.array([word.start for word in words], dtype=np.int64)
     found = np.searchsorted(token_ends, firsts, side="right")
     return [
-        int(token_ranks[token]) if token < len(token_ranks) and token_starts[token] <= first else -1
+        token if token < len(token_starts) and token_starts[token] <= first else -1
         for token, first in zip(found.tolist(), firsts.tolist(), strict=True)
     ]
+
+
+def word_ranks(words: Sequence[Word], starts: npt.ArrayLike, ends: npt.ArrayLike, ranks: npt.ArrayLike) -> list[int]:
+    """The base rank of each word's first token, -1 for a word that no token covers (see `word_positions`)."""
+    token_ranks = np.asarray(ranks, dtype=np.int64)
+    return [int(token_ranks[at]) if at >= 0 else -1 for at in word_positions(words, starts, ends)]
 
 
 def sentence_bounds(text: str) -> list[int]:

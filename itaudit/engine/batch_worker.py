@@ -6,7 +6,6 @@ before it counts as done; one worker at a time works on a batch.
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import threading
@@ -16,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any, Self
 
 import filelock
 import psutil
 
 from itaudit.data.instance import Instance
+from itaudit.engine.device_lock import held_device
+from itaudit.engine.heart import Cancelled, Heart
 from itaudit.errors import UserError
 from itaudit.runs.status import Status, read_status
 from itaudit.simplify.batch_files import ProposalFile, Task, append_proposals, read_instances, read_task
@@ -34,10 +34,6 @@ HEARTBEAT_SECONDS = 0.5
 _ANNOUNCED_WITHIN = 10.0
 _WRITE_SECONDS = 0.2
 """Proposals that cost nothing are written so often, not one by one: each write waits for the disk."""
-
-
-class Cancelled(Exception):
-    """The user asked the worker to stop, and what is done is saved."""
 
 
 class Job:
@@ -54,36 +50,34 @@ class Job:
         self.finished = {entry.index for entry in self._file.entries.values() if not entry.problem}
         self._started, self._made = time.time(), 0
         self._first = 0.0
-        self._cancel, self._stop = threading.Event(), threading.Event()
         self._lock = threading.Lock()
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heart = Heart(self.tell, HEARTBEAT_SECONDS)
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGTERM, self._asked_to_stop)
-        # Whoever started us held it back until now, so that a stop while libraries load is not a death.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        self._heart.__enter__()
         self.tell()
-        self._heart.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._heart.join()
+    def __exit__(self, *told: object) -> None:
+        self._heart.__exit__(*told)
         with suppress(OSError):
             self.tell()
 
     @property
     def cancelled(self) -> bool:
-        return self._cancel.is_set()
+        return self._heart.cancelled
 
     def check(self) -> None:
         """Raises Cancelled where the user asked to stop."""
-        if self.cancelled:
-            raise Cancelled
+        self._heart.check()
 
     def remaining(self) -> Iterator[Instance]:
         """The instances that have no proposal yet, in order."""
         return (instance for instance in read_instances(self.folder) if instance.index not in self.finished)
+
+    def wait_for(self, device: str) -> None:
+        """Another job has the device."""
+        self.waiting_for = device
 
     def begin(self) -> None:
         """The engine is there; what it makes from now on is what the rate is of."""
@@ -117,15 +111,6 @@ class Job:
                 error=self.error,
             ).write(self.folder / "status.json")
 
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_SECONDS):
-            # A full disk may pass; a heart that stopped would not start again.
-            with suppress(OSError, psutil.Error):
-                self.tell()
-
-    def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._cancel.set()
-
 
 def simplify_extractive(job: Job) -> None:
     """Proposals by rules."""
@@ -144,36 +129,18 @@ def simplify_extractive(job: Job) -> None:
 def simplify_local(job: Job) -> None:
     """Proposals by a model in this process, while no other job has the device."""
     # The other engines need none of these libraries, and start two seconds sooner.
-    import torch
-
     from itaudit.engine.device import choose_device
     from itaudit.engine.local_proposals import LocalProposals
-    from itaudit.engine.worker import LOCK_POLL_SECONDS, lock_of
 
     settings = job.task.settings
-    device = choose_device(settings.local.device)
-    path = lock_of(device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path)
-    while True:
-        try:
-            lock.acquire(blocking=False)
-            break
-        except filelock.Timeout:
-            job.waiting_for = str(device)
-            job.check()
-            time.sleep(LOCK_POLL_SECONDS)
-    with lock:
+    with held_device(choose_device(settings.local.device), waiting=job.wait_for, check=job.check):
         job.waiting_for = ""
         model = LocalProposals(settings, job.task.prompt)
         job.check()
         job.begin()
         remaining = job.remaining()
         while instances := list(islice(remaining, settings.local.batch_size)):
-            try:
-                job.add(model.propose(instances))
-            except torch.OutOfMemoryError:
-                raise UserError("out of device memory: lower simplify.local.batch_size or max_new_tokens") from None
+            job.add(model.propose(instances))
             job.check()
 
 

@@ -14,7 +14,7 @@ import openai
 import orjson
 
 from itaudit.errors import UserError
-from itaudit.simplify.settings import EndpointSettings
+from itaudit.model_settings import ServerSettings
 
 _NO_KEY = "none"
 _LONGEST_ANSWER = 20_000_000
@@ -53,18 +53,21 @@ class Completion:
 class Endpoint:
     """A server and one of its models. Use it as an async context manager: `async with Endpoint(settings) as …`."""
 
-    def __init__(self, settings: EndpointSettings) -> None:
-        """Raises UserError where the address is missing, or the environment lacks the key that the settings name."""
+    def __init__(self, settings: ServerSettings, where: str) -> None:
+        """`where` is the key of the settings' table, for messages: `simplify.endpoint`.
+
+        Raises UserError where the address is missing, or the environment lacks the key that the settings name.
+        """
         if not settings.base_url:
-            raise UserError("simplify.endpoint.base_url: required, and missing", code=2)
+            raise UserError(f"{where}.base_url: required, and missing", code=2)
         key = os.environ.get(settings.api_key_env, "") if settings.api_key_env else ""
         if settings.api_key_env and not key:
             raise UserError(
-                f"simplify.endpoint.api_key_env: the environment has no {settings.api_key_env}; export the server's "
-                "key in it",
+                f"{where}.api_key_env: the environment has no {settings.api_key_env}; export the server's key in it",
                 code=2,
             )
         self.settings = settings
+        self._keys = where
         self.model = settings.model
         self._key = key
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -96,13 +99,13 @@ class Endpoint:
                 told = await self._asked("models", request)
             except EndpointError as error:
                 # Some servers can't list their models, and answer for the one that is named all the same.
-                hint = "; if it is there, give simplify.endpoint.model (--model)"
+                hint = f"; if it is there, give {self._keys}.model (--model)"
                 raise EndpointError(f"{error}{hint if error.kind != 'fatal' else ''}", error.kind) from None
             listed = told.get("data")
             names = [m["id"] for m in listed or () if isinstance(m, dict) and isinstance(m.get("id"), str)]
             if len(names) != 1:
                 which = f"one of {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else "its name"
-                raise EndpointError(f"{self._where}: give simplify.endpoint.model: {which}", "fatal")
+                raise EndpointError(f"{self._where}: give {self._keys}.model: {which}", "fatal")
             self.model = names[0]
         return self.model
 
@@ -147,7 +150,7 @@ class Endpoint:
         except openai.APITimeoutError:
             raise EndpointError(
                 f"{self._where}: no answer within {self.settings.timeout:g} s, {tries} times; "
-                "see whether the server is busy, or raise simplify.endpoint.timeout",
+                f"see whether the server is busy, or raise {self._keys}.timeout",
                 "server",
             ) from None
         except openai.APIConnectionError as error:
@@ -182,9 +185,7 @@ class Endpoint:
         status = error.status_code
         if status in (401, 403):
             named = self.settings.api_key_env
-            hint = (
-                f"see the key in {named}" if named else "name its environment variable in simplify.endpoint.api_key_env"
-            )
+            hint = f"see the key in {named}" if named else f"name its environment variable in {self._keys}.api_key_env"
             return EndpointError(f"{self._where}: refuses access ({status}); {hint}", "fatal")
         if status == 404:
             return EndpointError(f"{self._where}: no such model or path (404: {detail}); is base_url right?", "fatal")

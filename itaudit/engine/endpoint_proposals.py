@@ -4,7 +4,7 @@ from itaudit.data.instance import Instance
 from itaudit.engine.endpoint import Endpoint
 from itaudit.simplify.prompts import filled
 from itaudit.simplify.proposal import Proposal, proposed
-from itaudit.simplify.settings import Settings
+from itaudit.simplify.settings import KEY, Settings
 
 
 class EndpointProposals:
@@ -13,7 +13,7 @@ class EndpointProposals:
     def __init__(self, settings: Settings, prompt: str) -> None:
         self.settings = settings
         self.prompt = prompt
-        self.endpoint = Endpoint(settings.endpoint)
+        self.endpoint = Endpoint(settings.endpoint, f"{KEY}.endpoint")
 
     @property
     def label(self) -> str:

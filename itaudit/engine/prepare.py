@@ -6,7 +6,9 @@ import orjson
 import pyarrow as pa
 
 from itaudit import atomic, transforms
+from itaudit.data.chosen import chosen_positions
 from itaudit.data.dataset import Dataset
+from itaudit.data.edited import EditedDataset, with_rows
 from itaudit.data.load import load
 from itaudit.data.overlay import EDITED, SOURCE
 from itaudit.data.versions import open_edited, split_version
@@ -15,29 +17,43 @@ from itaudit.engine.ifd import measured_by
 from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
 from itaudit.recipe import Recipe, Rows
+from itaudit.runs.retune import read_as
 from itaudit.runs.run import Run
 from itaudit.runs.tables import PROMPTS, write_table
 from itaudit.steps import measured_with
 
 
 def prepare_run(run: Run, reporter: Reporter) -> None:
-    """Writes `dataset.arrow` and `prompts.arrow`; raises UserError where nothing is left to work on."""
+    """Writes `dataset.arrow` and `prompts.arrow`; raises UserError where nothing is left to work on.
+
+    What is there stays: a run that another one was made from brings the prompts that it is compared by.
+    """
     if run.dataset_path.exists() and run.prompts_path.exists():
         return
     reporter.stage_started("prepare", "", total=2, unit="files")
     base = run.recipe.base.model
     measure = _measure(run.recipe, reporter)
-    dataset, records = read_rows(run.recipe.data, "data", reporter, measure, base)
-    if run.recipe.tuned_here() and not any(instance.response is not None for instance in dataset):
-        raise UserError(f"data.path: {run.recipe.data.path} holds prompts without responses; nothing to tune on")
+    told = run.transforms()
+    if not run.dataset_path.exists():
+        dataset, records = read_rows(run.recipe.data, "data", reporter, measure, base)
+        if run.recipe.tuned_here() and not any(instance.response is not None for instance in dataset):
+            raise UserError(f"data.path: {run.recipe.data.path} holds prompts without responses; nothing to tune on")
+        _tell_transforms(run, told | {"data": [record.to_json() for record in records]})
+        dataset.save(run.dataset_path)
     reporter.stage_started("prepare", "", total=2, unit="files", done=1)
-    prompts, prompt_records = read_rows(run.recipe.prompts, "prompts", reporter, measure, base)
-    if records or prompt_records:
-        told = {"data": [r.to_json() for r in records], "prompts": [r.to_json() for r in prompt_records]}
-        atomic.write_bytes(run.transforms_path, orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    dataset.save(run.dataset_path)
-    write_table(pa.Table.from_pylist(_prompt_rows(prompts), schema=PROMPTS), run.prompts_path)
-    reporter.stage_done("prepare", "", instances=len(dataset), prompts=len(prompts), rejected=len(dataset.rejected))
+    if not run.prompts_path.exists():
+        prompts, records = read_rows(run.recipe.prompts, "prompts", reporter, measure, base)
+        _tell_transforms(run, run.transforms() | {"prompts": [record.to_json() for record in records]})
+        write_table(pa.Table.from_pylist(_prompt_rows(prompts), schema=PROMPTS), run.prompts_path)
+    rejected = len(run.dataset.rejected)
+    reporter.stage_done("prepare", "", instances=len(run.dataset), prompts=len(run.prompts()), rejected=rejected)
+
+
+def _tell_transforms(run: Run, told: dict[str, list[dict[str, Any]]]) -> None:
+    """Writes what the transforms did; no file where there were none."""
+    if any(told.values()):
+        whole = {"data": told.get("data", []), "prompts": told.get("prompts", [])}
+        atomic.write_bytes(run.transforms_path, orjson.dumps(whole, option=orjson.OPT_INDENT_2))
 
 
 def read_rows(
@@ -47,39 +63,44 @@ def read_rows(
 
     Raises UserError where there are none, and where a transform can't be carried out.
     """
-    dataset = _version(rows, key, reporter)
+    dataset, edited = _version(rows, key, reporter)
     if dataset.rejected:
         first = dataset.rejected[0]
         reporter.note(
             f"{key}: {len(dataset.rejected)} rows of {rows.path} were left out, first row {first.index}: {first.reason}"
         )
-    if empty := dataset.empty_responses():
+    chosen = chosen_positions(dataset, skip=rows.skip, limit=rows.limit, without_input=rows.without_input)
+    part, whole = dataset if len(chosen) == len(dataset) else dataset.select(chosen), dataset
+    if edited is not None:
+        changed = edited.edited_positions()
+        places = {position: place for place, position in enumerate(chosen) if position in changed}
+        part = with_rows(part, {place: changed[position] for position, place in places.items()})
+        whole = edited.dataset()
+    if empty := part.empty_responses():
         reporter.note(f"{key}: {len(empty)} responses of {rows.path} are empty, first row {empty[0]}")
-    positions = [
-        position for position in range(len(dataset)) if not (rows.without_input and dataset[position].input.strip())
-    ]
-    chosen = positions[rows.skip :][: rows.limit or None]
-    if not chosen:
+    if not len(part):
         raise UserError(f"{key}.path: no instance of {rows.path} qualifies ({len(dataset)} were read)")
     steps = measured_with(transforms.parse_steps(rows.transforms), base)
-    part = dataset if len(chosen) == len(dataset) else dataset.select(chosen)
     try:
-        return transforms.apply(part, steps, whole=dataset, difficulties=measure)
+        return transforms.apply(part, steps, whole=whole, difficulties=measure)
     except UserError as error:
         raise UserError(f"{key}.transforms: {error}", code=error.code) from None
 
 
-def _version(rows: Rows, key: str, reporter: Reporter) -> Dataset:
-    """A dataset at the version that its path ends in, the source if in none; says what another day may not find."""
+def _version(rows: Rows, key: str, reporter: Reporter) -> tuple[Dataset, EditedDataset | None]:
+    """A dataset as its file has it, and with the edits that its path asks for, if any.
+
+    Says what another day may not find.
+    """
     name, version = split_version(rows.path)
     if version in ("", SOURCE):
-        return load(name, format=rows.format, split=rows.split or None, turn=rows.turn)
+        return load(name, format=rows.format, split=rows.split or None, turn=rows.turn), None
     edited = open_edited(rows.path, format=rows.format, split=rows.split or None, turn=rows.turn)
     if version == EDITED:
-        reporter.note(f"{key}: {rows.path} was read as {name}@{edited.overlay.count}, which names it for good")
+        reporter.note(read_as(key, rows.path, f"{name}@{edited.overlay.count}"))
     if conflicts := edited.conflicts():
         reporter.note(f"{key}: {len(conflicts)} edits of {name} are in conflict and were not applied")
-    return edited.dataset()
+    return edited.source, edited
 
 
 def _measure(recipe: Recipe, reporter: Reporter) -> transforms.Difficulties:

@@ -1,27 +1,21 @@
 """What a worker says while it works: events, its status with a heartbeat, and whether it was asked to stop."""
 
 import os
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from types import FrameType
 from typing import Any
 
 import psutil
 
+from itaudit.engine.heart import Heart
 from itaudit.runs.run import Run
 from itaudit.runs.state import RunState, StageState, replay
 from itaudit.runs.status import HEARTBEAT_SECONDS, Status
 
 PROGRESS_SECONDS = 0.3
 """Least time between two progress events of a stage; a fast stage would flood the log."""
-
-
-class Cancelled(Exception):
-    """The user asked the worker to stop, and what was done so far is saved."""
 
 
 class Reporter:
@@ -35,37 +29,31 @@ class Reporter:
         self._state = RunState()
         self._read_to = 0
         self._started = time.time()
-        self._cancel = threading.Event()
-        self._stop = threading.Event()
         self._lock = threading.Lock()
         self._last_progress = 0.0
         self._memory: Callable[[], tuple[int, int]] | None = None
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._beats = 0
+        self._heart = Heart(self._beat if owner else None, HEARTBEAT_SECONDS)
 
     def __enter__(self) -> "Reporter":
-        signal.signal(signal.SIGTERM, self._asked_to_stop)
-        # Whoever started us held it back until now, so that a stop while libraries load is not a death.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        self._heart.__enter__()
         if self._owner:
             self._write_status()
-            self._heart.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
+    def __exit__(self, *told: object) -> None:
+        self._heart.__exit__(*told)
         if self._owner:
-            self._heart.join()
             self._write_status()
 
     @property
     def cancelled(self) -> bool:
         """Whether SIGTERM came; a stage ends its step, saves, and calls `check`."""
-        return self._cancel.is_set()
+        return self._heart.cancelled
 
     def check(self) -> None:
         """Raises Cancelled where the user asked to stop."""
-        if self.cancelled:
-            raise Cancelled
+        self._heart.check()
 
     def watch_memory(self, read: Callable[[], tuple[int, int]]) -> None:
         """Reports what `read` returns, bytes in use and in all, with every second heartbeat."""
@@ -138,16 +126,9 @@ class Reporter:
         )
 
     def _beat(self) -> None:
-        beats = 0
-        while not self._stop.wait(HEARTBEAT_SECONDS):
-            beats += 1
-            # A full disk, or a device that does not answer, may pass; a heart that stopped would not start again.
-            with suppress(OSError, RuntimeError, psutil.Error):
-                if self._memory is not None and beats % 2:
-                    used, total = self._memory()
-                    self._event("memory", used=used, total=total)
-                else:
-                    self._write_status()
-
-    def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._cancel.set()
+        self._beats += 1
+        if self._memory is not None and self._beats % 2:
+            used, total = self._memory()
+            self._event("memory", used=used, total=total)
+        else:
+            self._write_status()

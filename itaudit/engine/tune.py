@@ -24,6 +24,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from itaudit.data.dataset import Dataset
 from itaudit.engine.context import ContextBuilder, Example, has_loss
 from itaudit.engine.device import choose_device, choose_dtype
+from itaudit.engine.heart import Cancelled
 from itaudit.engine.models import (
     ModelFiles,
     find_model,
@@ -33,7 +34,7 @@ from itaudit.engine.models import (
     pad_id,
     save_directory,
 )
-from itaudit.engine.reporter import Cancelled, Reporter
+from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
 from itaudit.recipe import Lft, Sft
 from itaudit.runs.run import Run

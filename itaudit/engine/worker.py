@@ -5,36 +5,38 @@
 
 import shutil
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import filelock
 import orjson
 import pyarrow as pa
 import torch
 
-from itaudit import atomic, paths
+from itaudit import atomic
 from itaudit.engine import device as devices
+from itaudit.engine.causes_stage import cause_responses
 from itaudit.engine.checks import check_models, other_base
 from itaudit.engine.context import ContextBuilder
+from itaudit.engine.detect_stage import detect_responses, detected
+from itaudit.engine.device_lock import held_device
 from itaudit.engine.generate import Query, build_queries, generate_responses
+from itaudit.engine.heart import Cancelled
 from itaudit.engine.imported import import_responses
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, tuned_beside
 from itaudit.engine.offsets import vocabulary_texts
 from itaudit.engine.prepare import prepare_run
-from itaudit.engine.reporter import Cancelled, Reporter
+from itaudit.engine.reporter import Reporter
 from itaudit.engine.score import score_responses
 from itaudit.engine.trace_stage import trace_responses
 from itaudit.engine.tune import tune_in_processes, tune_model
 from itaudit.errors import UserError
 from itaudit.recipe import Existing, Imported, Lft, Recipe, Sft
+from itaudit.runs.lineage import lineage_of
+from itaudit.runs.retune import drop_unless_same
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.tables import VOCABULARY, write_table
-
-LOCK_POLL_SECONDS = 0.5
 
 
 def plan(recipe: Recipe) -> list[tuple[str, str]]:
@@ -48,7 +50,10 @@ def plan(recipe: Recipe) -> list[tuple[str, str]]:
     for label, model in recipe.models.items():
         if isinstance(model, Lft | Sft):
             stages.append(("tune", label))
-        stages += [("generate", label), ("score", label), ("trace", label)]
+        stages += [("generate", label), ("score", label)]
+        if recipe.detect.detectors:
+            stages.append(("detect", label))
+        stages += [("trace", label), ("causes", label)]
     return stages
 
 
@@ -58,7 +63,12 @@ def finished(run: Run, stage: str, model: str) -> bool:
         return run.dataset_path.exists() and run.prompts_path.exists()
     if stage == "tune":
         return run.model_dir(model).is_dir()
-    return run.table({"generate": "responses", "score": "scores", "trace": "traces"}[stage], model).closed
+    if stage == "detect":
+        return detected(model, run)
+    return run.table(_TABLES[stage], model).closed
+
+
+_TABLES = {"generate": "responses", "score": "scores", "trace": "traces", "causes": "causes"}
 
 
 class Worker:
@@ -78,6 +88,7 @@ class Worker:
         """All stages that are not done yet."""
         stages = plan(self.recipe)
         self.reporter.started(devices.device_name(self.device), stages)
+        self._check_what_was_taken_over()
         # A worker that was killed between a stage's last file and its event left the telling to us.
         for stage, model in stages:
             if finished(self.run, stage, model) and not self.reporter.told_done(stage, model):
@@ -98,6 +109,14 @@ class Worker:
             if isinstance(settings, Lft | Sft):
                 self._tune(label, settings, files)
             self._answer(label, settings)
+
+    def _check_what_was_taken_over(self) -> None:
+        """Answers of the base model that another run computed count only where they would come out the same here."""
+        lineage = lineage_of(self.run)
+        if lineage is not None and lineage.shared is not None:
+            base = str(self._find_base().path)
+            if told := drop_unless_same(self.run, devices.device_name(self.device), base):
+                self.reporter.note(told)
 
     def _find_base(self) -> ModelFiles:
         base = self.recipe.base
@@ -175,7 +194,10 @@ class Worker:
                 rows = responses.read().to_pylist()
                 score_responses(label, base, tuned, rows, self.recipe.score, scores, self.reporter)
             devices.release_memory(self.device)
+        if not finished(self.run, "detect", label):
+            detect_responses(label, self.run, self.reporter)
         trace_responses(label, self.run, self.reporter)
+        cause_responses(label, self.run, self.reporter)
 
     def _tuned_files(self, label: str, settings: Lft | Sft | Existing | Imported) -> ModelFiles | None:
         if isinstance(settings, Lft | Sft):
@@ -183,35 +205,12 @@ class Worker:
         return self._found.get(label)
 
 
-def lock_of(device: torch.device) -> Path:
-    """The lock file behind which jobs on one device queue."""
-    return paths.state_dir() / "locks" / f"{str(device).replace(':', '-')}.lock"
-
-
-def wait_for_device(device: torch.device, reporter: Reporter) -> filelock.FileLock:
-    """The held lock of a device; says that the job is queued while another one has it."""
-    path = lock_of(device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path)
-    told = False
-    while True:
-        try:
-            lock.acquire(blocking=False)
-            return lock
-        except filelock.Timeout:
-            if not told:
-                reporter.queued(str(device))
-                told = True
-            reporter.check()
-            time.sleep(LOCK_POLL_SECONDS)
-
-
 def work_on(run: Run) -> int:
     """Carries out a run and says in its events how it ended; returns the exit code."""
     with Reporter(run) as reporter:
         try:
             device = devices.choose_device(run.recipe.device)
-            with wait_for_device(device, reporter):
+            with held_device(device, waiting=reporter.queued, check=reporter.check):
                 Worker(run, reporter).work()
         except Cancelled:
             reporter.ended("job_cancelled")

@@ -24,12 +24,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one detector says of one response; `problem` is one line where it could not look at it."""
+    """What one detector says of one response; `problem` is one line where it could not look at it.
+
+    `refused` counts what a model named and the response does not hold.
+    """
 
     prompt_id: str
     candidates: tuple[Candidate, ...]
     problem: str = ""
     seconds: float = 0.0
+    refused: int = 0
 
 
 def detection_row(order: int, detection: Detection) -> dict[str, Any]:
@@ -44,9 +48,11 @@ def detection_row(order: int, detection: Detection) -> dict[str, Any]:
         "candidates": candidates,
         "problem": detection.problem,
         "seconds": detection.seconds,
+        "refused": detection.refused,
     }
 
 
 def detection_of(row: Mapping[str, Any]) -> Detection:
     """The detection in a row of the DETECTIONS schema."""
-    return Detection(row["prompt_id"], tuple(Candidate(**c) for c in row["candidates"]), row["problem"], row["seconds"])
+    candidates = tuple(Candidate(**candidate) for candidate in row["candidates"])
+    return Detection(row["prompt_id"], candidates, row["problem"], row["seconds"], row["refused"])

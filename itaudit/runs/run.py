@@ -2,7 +2,7 @@
 
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -257,7 +257,7 @@ class Run:
         raise UserError(f"{self.path}: no prompt {prompt_id!r}; `itaudit prompts {self.path}` lists them", code=2)
 
     def table(self, kind: str, label: str) -> GrowingTable:
-        """The `responses`, `scores`, `traces` or `causes` of one model; raises UserError for an unknown label."""
+        """One kind of table (`responses`, `scores` …) of one model; raises UserError for an unknown label."""
         self._check_label(label)
         return GrowingTable(self.path, kind, label)
 
@@ -288,21 +288,7 @@ class Run:
 
     def token_scores(self, label: str, prompt_id: str) -> TokenScores | None:
         row = self.table("scores", label).row(prompt_id)
-        if row is None:
-            return None
-        positions = len(row["ids"])
-
-        def top(model: str) -> list[list[tuple[int, float]]] | None:
-            ids, logprobs = row[f"top_{model}_ids"], row[f"top_{model}_logprobs"]
-            if ids is None:
-                return None
-            k = len(ids) // positions if positions else 0
-            return [
-                list(zip(ids[p * k : p * k + k], logprobs[p * k : p * k + k], strict=True)) for p in range(positions)
-            ]
-
-        names = TokenScores.__dataclass_fields__.keys() - {"top_base", "top_tuned"}
-        return TokenScores(**{name: row[name] for name in names}, top_base=top("base") or [], top_tuned=top("tuned"))
+        return None if row is None else scores_of(row)
 
     def spans(self, label: str, prompt_id: str) -> tuple[Span, ...] | None:
         """The traced spans of a response, by start; None where it is not traced yet."""
@@ -332,12 +318,32 @@ class Run:
         vocabulary = self._vocabulary
         return str(vocabulary[token_id].as_py()) if token_id < len(vocabulary) else f"#{token_id}"
 
-    def marks(self) -> dict[tuple[str, str, int, int], marks_file.Mark]:
+    def marks(self) -> dict[marks_file.Place, marks_file.Mark]:
+        """The marks that stand, by place, in the order in which they were put."""
         return marks_file.read_marks(self.marks_path)
 
-    def mark(self, mark: marks_file.Mark, *, removed: bool = False) -> None:
-        """Adds or takes away a mark."""
-        marks_file.append_mark(self.marks_path, mark, removed=removed)
+    def mark(self, *marks: marks_file.Mark, removed: bool = False) -> None:
+        """Adds or takes away marks; those of one call are undone as one."""
+        marks_file.append_marks(self.marks_path, marks, removed=removed)
+
+    def undo_mark(self) -> tuple[marks_file.Change, ...]:
+        """Takes back the newest act on marks, whoever did it; empty where nothing is left to take back."""
+        return marks_file.undo(self.marks_path)
+
+
+def scores_of(row: Mapping[str, Any]) -> TokenScores:
+    """The scores in a row of the SCORES schema."""
+    positions = len(row["ids"])
+
+    def top(model: str) -> list[list[tuple[int, float]]] | None:
+        ids, logprobs = row[f"top_{model}_ids"], row[f"top_{model}_logprobs"]
+        if ids is None:
+            return None
+        k = len(ids) // positions if positions else 0
+        return [list(zip(ids[p * k : p * k + k], logprobs[p * k : p * k + k], strict=True)) for p in range(positions)]
+
+    names = TokenScores.__dataclass_fields__.keys() - {"top_base", "top_tuned"}
+    return TokenScores(**{name: row[name] for name in names}, top_base=top("base") or [], top_tuned=top("tuned"))
 
 
 def span_row(span: Span) -> dict[str, Any]:

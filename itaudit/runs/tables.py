@@ -117,6 +117,18 @@ DETECTIONS = pa.schema(
         # Why the detector has nothing to say of a response; empty where it looked at it.
         pa.field("problem", pa.string(), nullable=False),
         pa.field("seconds", pa.float64(), nullable=False),
+        # Phrases that a model named and that do not stand in the response.
+        pa.field("refused", pa.int32(), nullable=False),
+    ]
+)
+
+SAMPLES = pa.schema(
+    [
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        # Further answers of the same model, drawn at random, and how each ended: as `finish` of a response.
+        pa.field("samples", pa.list_(pa.string()), nullable=False),
+        pa.field("finishes", pa.list_(pa.string()), nullable=False),
     ]
 )
 
@@ -154,7 +166,7 @@ CAUSES = pa.schema(
 
 VOCABULARY = pa.schema([pa.field("text", pa.string(), nullable=False)])
 
-SCHEMAS = {"responses": RESPONSES, "scores": SCORES, "traces": TRACES, "causes": CAUSES}
+SCHEMAS = {"responses": RESPONSES, "scores": SCORES, "traces": TRACES, "causes": CAUSES, "samples": SAMPLES}
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -212,6 +224,16 @@ class GrowingTable:
     def close(self) -> None:
         """Merges the parts into the whole table, sorted by the order of the prompts."""
         write_table(self.read().sort_by("order").combine_chunks(), self.whole)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def replace(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Closes the table with these rows, whatever was in it."""
+        write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=self.schema).sort_by("order"), self.whole)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Takes all rows away, so that the stage begins anew."""
+        self.whole.unlink(missing_ok=True)
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def read(self) -> pa.Table:

@@ -14,12 +14,17 @@ _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("«", "»"))
 _FENCED = regex.compile(r"^```[\w-]*\n(.*)\n```$", regex.DOTALL)
 
 
+def without_thinking(written: str) -> str:
+    """A model's text without what it thought aloud before it."""
+    return str(_THINKING.sub("", written))
+
+
 def answer_of(written: str, before: str) -> str:
     """A model's text without its thinking, an announcement, and quotation marks or a fence around the whole.
 
     What `before`, the response that was to be simplified, has of these too is left.
     """
-    text = str(_THINKING.sub("", written)).strip()
+    text = without_thinking(written).strip()
     announced = _ANNOUNCED.match(text)
     if announced and text[announced.end() :].strip() and not _ANNOUNCED.match(before):
         text = text[announced.end() :].strip()

@@ -42,12 +42,12 @@ class KnownFacts:
     def new_in(self, text: str) -> list[NewFact]:
         """What a text states beyond the known, in order and without overlaps."""
         said = dates(text)
-        new = [(date.start, date.end, _DATE) for date in said if not self._holds_date(date)]
+        new = [(date.start, date.end, _DATE) for date in said if not self.holds_date(date)]
         unnumbered = list_number_offsets(text)
         taken = [(date.start, date.end) for date in said]
         for number in numbers(text):
             free = not any(start < number.end and number.start < end for start, end in taken)
-            if free and number.start not in unnumbered and not self._holds_number(number):
+            if free and number.start not in unnumbered and not self.holds_number(number):
                 new.append((number.start, number.end, _NUMBER))
         taken = [*taken, *((start, end) for start, end, _ in new)]
         for start, end in new_names(text, self._names):
@@ -55,10 +55,16 @@ class KnownFacts:
                 new.append((start, end, _NAME))
         return [NewFact(start, end, text[start:end], kind) for start, end, kind in sorted(new)]
 
-    def _holds_date(self, date: Date) -> bool:
+    def holds_word(self, key: str) -> bool:
+        """Whether a word stands in the texts in some inflection, by its key."""
+        return self._names.holds(key)
+
+    def holds_date(self, date: Date) -> bool:
+        """Whether the texts say a date, or a more exact one."""
         return any(known.holds(reading) for reading in date.readings for known in self._said)
 
-    def _holds_number(self, number: Number) -> bool:
+    def holds_number(self, number: Number) -> bool:
+        """Whether the texts hold a number, however it is written; those that mostly count nothing always are."""
         return number.idle or not self._numbers.isdisjoint(number.readings)
 
 

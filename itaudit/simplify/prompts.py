@@ -13,24 +13,24 @@ _PLACE = re.compile(r"\{(instruction|input|response|history)\}")
 _OWN = Path(__file__).parent / "prompts"
 
 
-def prompt_path(name: str) -> Path:
-    """The file of a prompt: the user's where there is one, else the one that comes along.
+def prompt_path(name: str, ours: Path = _OWN) -> Path:
+    """The file of a prompt: the user's where there is one, else the one that comes along in the folder `ours`.
 
     Raises UserError where there is neither.
     """
     own = paths.config_dir() / "prompts" / f"{name}.txt"
     if own.is_file():
         return own
-    ours = _OWN / f"{name}.txt"
-    if not ours.is_file():
-        known = ", ".join(sorted(path.stem for path in _OWN.glob("*.txt")))
+    path = ours / f"{name}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in ours.glob("*.txt")))
         raise UserError(f"{own}: there is no prompt {name!r}; write that file, or use one of {known}", code=2)
-    return ours
+    return path
 
 
-def editable_prompt(name: str) -> Path:
+def editable_prompt(name: str, ours: Path = _OWN) -> Path:
     """The user's copy of a prompt, made of the one that comes along where there is none yet."""
-    own, current = paths.config_dir() / "prompts" / f"{name}.txt", prompt_path(name)
+    own, current = paths.config_dir() / "prompts" / f"{name}.txt", prompt_path(name, ours)
     if current != own:
         try:
             own.parent.mkdir(parents=True, exist_ok=True)
@@ -40,15 +40,15 @@ def editable_prompt(name: str) -> Path:
     return own
 
 
-def read_prompt(name: str) -> str:
+def read_prompt(name: str, ours: Path = _OWN) -> str:
     """The text of a prompt. Raises UserError where it can't be read, or has no place for the response."""
-    path = prompt_path(name)
+    path = prompt_path(name, ours)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: can't read the prompt as UTF-8 text: {error}") from None
     if "{response}" not in text:
-        raise UserError(f"{path}: has no {{response}} in it, where the response to simplify would stand", code=2)
+        raise UserError(f"{path}: has no {{response}} in it, where the response would stand", code=2)
     return text
 
 

@@ -40,7 +40,7 @@ def dataset_title(view: SelectActions, feed: Feed | None, width: int) -> Content
     if view.lines is not None and view.lines.rows:
         facts.append(f"{len(view.lines.rows):,} with edits")
     facts.append(visible_line(edited.source.format))
-    name = visible_line(Path(edited.source.path).name)
+    name = visible_line(view.title_name(Path(edited.source.path).name))
     name = shortened(name, max(8, width - text_cells(facts[0]) - 2, width // 3) if width >= 40 else width // 3)
     shown, room = [], width - text_cells(name) - 2
     for number, fact in enumerate(map(visible_line, facts)):

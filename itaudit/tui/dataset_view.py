@@ -59,6 +59,10 @@ class DatasetView(Screen[None]):
         name = "" if self.feed is None else self.feed.source
         return f"{name}@{self.version}" if self.version else name
 
+    def title_name(self, name: str) -> str:
+        """How the dataset is called in the title; `name` is that of its file."""
+        return name
+
     def position(self) -> int | None:
         """The position in the dataset of the instance under the cursor; None where no instance is shown."""
         raise NotImplementedError

@@ -31,7 +31,7 @@ def tables(run: Run) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table of a run."""
     return {
         f"{kind}/{label}": run.table(kind, label).read().to_pylist()
-        for kind in ("responses", "scores", "traces")
+        for kind in ("responses", "scores", "traces", "causes")
         for label in run.labels
     }
 
@@ -224,7 +224,18 @@ def test_packing_and_noise_run(make_run: MakeRun) -> None:
     assert work_on(run) == 0, run.state().error
 
 
-STAGES = ["generate:base", "score:base", "tune:lft", "generate:lft", "score:lft", "trace:lft", "tune:sft", "score:sft"]
+STAGES = [
+    "generate:base",
+    "score:base",
+    "tune:lft",
+    "generate:lft",
+    "score:lft",
+    "detect:lft",
+    "trace:lft",
+    "causes:lft",
+    "tune:sft",
+    "score:sft",
+]
 
 
 def test_a_run_killed_in_every_stage_ends_with_the_same_tables(make_run: MakeRun) -> None:

@@ -17,7 +17,7 @@ KEY = "sk-very-secret-123"
 def ask(server: Server, **settings: object) -> Completion:
     async def asked() -> Completion:
         chosen = {"timeout": 2.0, "retries": 0, "model": "tiny"} | settings
-        async with Endpoint(EndpointSettings(base_url=server.base_url, **chosen)) as endpoint:
+        async with Endpoint(EndpointSettings(base_url=server.base_url, **chosen), "simplify.endpoint") as endpoint:
             return await endpoint.complete([{"role": "user", "content": "Simplify."}])
 
     return asyncio.run(asked())
@@ -80,7 +80,9 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch: pytest.MonkeyP
 
 def test_a_key_that_the_environment_lacks_is_asked_for() -> None:
     with pytest.raises(UserError, match="the environment has no ITAUDIT_TEST_NO_KEY"):
-        Endpoint(EndpointSettings(base_url="http://localhost:1/v1", api_key_env="ITAUDIT_TEST_NO_KEY"))
+        Endpoint(
+            EndpointSettings(base_url="http://localhost:1/v1", api_key_env="ITAUDIT_TEST_NO_KEY"), "simplify.endpoint"
+        )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_a_server_that_refuses_connections_is_named() -> None:
     settings = EndpointSettings(base_url=f"http://127.0.0.1:{servers.free_port()}/v1", model="tiny", retries=0)
 
     async def asked() -> None:
-        async with Endpoint(settings) as endpoint:
+        async with Endpoint(settings, "simplify.endpoint") as endpoint:
             await endpoint.complete([])
 
     with pytest.raises(EndpointError, match="can't be reached") as found:
@@ -161,7 +163,9 @@ def test_half_a_body_and_an_error_are_tried_again() -> None:
 
 def test_no_more_requests_at_once_than_allowed() -> None:
     async def many(server: Server) -> None:
-        async with Endpoint(EndpointSettings(base_url=server.base_url, model="tiny", concurrency=3)) as endpoint:
+        async with Endpoint(
+            EndpointSettings(base_url=server.base_url, model="tiny", concurrency=3), "simplify.endpoint"
+        ) as endpoint:
             await asyncio.gather(*(endpoint.complete([]) for _ in range(12)))
 
     with serving(says("x", after=0.05)) as server:

@@ -177,7 +177,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         if self.lines.available() != columns:
             self.repaint()
         self.search_on()
-        self._seek_index()
+        self.seek_index()
         if just_now:
             self.rows_are_complete()
         if just_now and not isinstance(self.source, Dataset):
@@ -199,7 +199,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         self.query_one(LineList).focus()
         return True
 
-    def _seek_index(self) -> None:
+    def seek_index(self) -> None:
         """Goes to the row that was asked for, once it is there."""
         if self._sought is None or self.edited is None:
             return

@@ -9,7 +9,6 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
@@ -20,6 +19,7 @@ from itaudit.sanitize import visible_line
 from itaudit.trace.types import Span
 from itaudit.tui import clipboard, exporting
 from itaudit.tui.answer import Answer
+from itaudit.tui.mending_run import MendingRun
 from itaudit.tui.navigation import navigator
 from itaudit.tui.stepping import Stepping
 from itaudit.tui.telling import say, told
@@ -51,7 +51,7 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(Screen[None]):
+class StepperScreen(MendingRun):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
@@ -69,7 +69,6 @@ class StepperScreen(Screen[None]):
         ),
         _binding("mark", "m", "mark", "mark", "Mark or unmark as hallucinated", show=True),
         _binding("trace", "t", "trace", "trace", "Trace the token or the selection", show=True),
-        _binding("open", "enter", "open_source", "open source", "Open the source in its dataset", show=True),
         _binding("source-previous", "left_square_bracket", "source(-1)", "source", "Previous source", show=True),
         _binding("source-next", "right_square_bracket", "source(1)", "source", "Next source", show=True),
         _binding("panel-next", "tab", "panel(1)", "panel", "Next panel", show=True),
@@ -313,15 +312,6 @@ class StepperScreen(Screen[None]):
 
     def action_live(self) -> None:
         navigator(self).open_live(self.stepping.run.path)
-
-    def action_open_source(self) -> None:
-        sources = self.stepping.sources
-        if not sources:
-            say(self.app, "there is no source here to open; n goes to the next flagged token")
-            return
-        source = sources[self.stepping.source][2]
-        with told(self.app):
-            navigator(self).open_dataset(self.stepping.run.dataset, source.index, source.evidence)
 
     async def action_back(self) -> None:
         if self.stepping.anchor is not None:

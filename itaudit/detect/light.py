@@ -1,0 +1,77 @@
+"""The detectors that need no model: they read what a run already holds, and fill its tables prompt by prompt."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from itaudit.detect import reference, signal
+from itaudit.runs.detections import Detection, Detector, detection_row
+from itaudit.runs.run import Prompt, Run, scores_of
+
+LIGHT: tuple[Detector, ...] = ("reference", "signal")
+PROMPTS_PER_PART = 64
+
+Look = Callable[[Prompt, str], Detection]
+"""What a detector says of a response to a prompt."""
+
+
+def detect_light(
+    detector: Detector,
+    run: Run,
+    label: str,
+    *,
+    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Fills the table of a light detector for one model; what is in it stays.
+
+    `check` is called before each response and may raise, which loses no part that is written; `progress` is told how
+    many responses are done. The table is closed where all responses are there.
+    """
+    table = run.detections(detector, label)
+    if table.closed:
+        return
+    look = _LOOKS[detector](run, label)
+    done = table.prompt_ids()
+    answers = run.table("responses", label)
+    whole = answers.closed
+    prompts = {prompt.id: prompt for prompt in run.prompts()}
+    pending: list[dict[str, Any]] = []
+    for row in answers.read().select(["order", "prompt_id", "response"]).to_pylist():
+        if row["prompt_id"] in done:
+            continue
+        check()
+        started = time.perf_counter()
+        found = look(prompts[row["prompt_id"]], row["response"])
+        pending.append(detection_row(row["order"], replace(found, seconds=time.perf_counter() - started)))
+        if len(pending) == PROMPTS_PER_PART:
+            table.append(pending)
+            done.update(row["prompt_id"] for row in pending)
+            pending = []
+            progress(len(done))
+    if pending:
+        table.append(pending)
+    if whole:
+        table.close()
+
+
+def _by_reference(_run: Run, _label: str) -> Look:
+    return reference.detect
+
+
+def _by_signal(run: Run, label: str) -> Look:
+    scores = run.table("scores", label).read()
+    rows = {prompt_id: number for number, prompt_id in enumerate(scores["prompt_id"].to_pylist())}
+
+    def look(prompt: Prompt, response: str) -> Detection:
+        number = rows.get(prompt.id)
+        if number is None:
+            return Detection(prompt.id, (), "the response is not scored")
+        found = signal.candidates(scores_of(scores.slice(number, 1).to_pylist()[0]), response, run.thresholds)
+        return Detection(prompt.id, tuple(found))
+
+    return look
+
+
+_LOOKS: Mapping[Detector, Callable[[Run, str], Look]] = {"reference": _by_reference, "signal": _by_signal}
