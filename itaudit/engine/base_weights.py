@@ -32,16 +32,13 @@ class Snapshot:
     """Copies of the tensors of a model that tuning writes: parameters that learn, and every buffer."""
 
     def __init__(self, model: Any) -> None:
-        self._model = model
         self._tensors = [(tensor, tensor.detach().clone()) for tensor in _written(model)]
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Puts every tensor back, in place, and forgets gradients."""
+        """Puts every tensor back, in place."""
         for tensor, copy in self._tensors:
             tensor.copy_(copy)
-        for parameter in self._model.parameters():
-            parameter.grad = None
 
 
 def _written(model: Any) -> list[torch.Tensor]:

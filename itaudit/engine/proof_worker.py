@@ -4,21 +4,27 @@
 before it counts as done; a unit that was cut off begins again. One worker at a time works on a proof.
 """
 
+import os
+import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Self
 
 import filelock
+import psutil
 import torch
 
-from itaudit.engine.background import BackgroundJob, await_announcement
 from itaudit.engine.base_weights import BaseWeights
 from itaudit.engine.context import Example, has_loss
 from itaudit.engine.device import choose_device, release_memory
+from itaudit.engine.device_lock import held_device
+from itaudit.engine.heart import Cancelled, Heart
 from itaudit.engine.models import find_model
-from itaudit.engine.reporter import Cancelled
 from itaudit.engine.retrain import arm_order, retrained
 from itaudit.engine.span_readings import SpanReader
 from itaudit.engine.tail_patch import tail_patcher
@@ -29,12 +35,69 @@ from itaudit.proof.plan import BEFORE, Arm, unit_name
 from itaudit.proof.replacements import changed
 from itaudit.proof.results import Reading, Unit, append_unit
 from itaudit.runs.run import Run
+from itaudit.runs.status import Status, read_status
+
+HEARTBEAT_SECONDS = 0.5
+_ANNOUNCED_WITHIN = 10.0
+
+
+class Job:
+    """What a worker says of itself, in `status.json` with a heartbeat, and whether it was asked to stop.
+
+    The worker changes `progress`, which is what there is to show, in place.
+    """
+
+    def __init__(self, folder: Path, progress: dict[str, Any]) -> None:
+        self.folder = folder
+        self.progress = progress
+        self.state = "running"
+        self.error = ""
+        self.waiting_for = ""
+        self._started = time.time()
+        self._lock = threading.Lock()
+        self._heart = Heart(self.tell, HEARTBEAT_SECONDS)
+
+    def __enter__(self) -> Self:
+        self._heart.__enter__()
+        self.tell()
+        return self
+
+    def __exit__(self, *told: object) -> None:
+        self._heart.__exit__(*told)
+        with suppress(OSError):
+            self.tell()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._heart.cancelled
+
+    def check(self) -> None:
+        """Raises Cancelled where the user asked to stop."""
+        self._heart.check()
+
+    def wait(self, device: str) -> None:
+        """Says that the job is queued behind another one on a device."""
+        self.waiting_for = device
+
+    def tell(self) -> None:
+        """Writes the status."""
+        with self._lock:
+            Status(
+                state="queued" if self.waiting_for and self.state == "running" else self.state,
+                pid=os.getpid(),
+                pid_started=psutil.Process().create_time(),
+                host=socket.gethostname(),
+                started=self._started,
+                heartbeat=time.time(),
+                stages=[{**self.progress, "waiting_for": self.waiting_for}],
+                error=self.error,
+            ).write(self.folder / "status.json")
 
 
 class Prover:
     """The units of one proof on one device."""
 
-    def __init__(self, proof: Proof, job: BackgroundJob, device: torch.device) -> None:
+    def __init__(self, proof: Proof, job: Job, device: torch.device) -> None:
         self.proof, self.job, self.device = proof, job, device
         self.run = Run(proof.run_path)
         recipe = self.run.recipe
@@ -154,11 +217,12 @@ class Prover:
 def work_on(proof: Proof) -> int:
     """Carries out a proof and says in its status how it ended; returns the exit code."""
     progress = {"stage": "prove", "done": len(proof.units()), "total": len(proof.plan.units()), "doing": ""}
-    with BackgroundJob(proof.folder, progress) as job:
+    with Job(proof.folder, progress) as job:
         try:
             if progress["done"] != progress["total"]:
                 device = choose_device(Run(proof.run_path).recipe.device)
-                with job.wait_for(device):
+                with held_device(device, waiting=job.wait, check=job.check):
+                    job.waiting_for = ""
                     job.progress["doing"] = "loading the base model"
                     Prover(proof, job, device).work()
                 release_memory(device)
@@ -187,6 +251,16 @@ def work_on(proof: Proof) -> int:
         return 0
 
 
+def _await_announcement(folder: Path) -> None:
+    """Waits until whoever started us has said so, or their words would replace our first."""
+    until = time.monotonic() + _ANNOUNCED_WITHIN
+    while time.monotonic() < until:
+        told = read_status(folder / "status.json")
+        if told is not None and told.pid == os.getpid():
+            return
+        time.sleep(0.01)
+
+
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--announced"]):
         print("usage: python -m itaudit.engine.proof_worker FOLDER", file=sys.stderr)
@@ -195,7 +269,7 @@ def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     try:
         proof = Proof(folder)
         if len(arguments) == 2:
-            await_announcement(folder)
+            _await_announcement(folder)
         with filelock.FileLock(folder / "worker.lock", blocking=False):
             return work_on(proof)
     except filelock.Timeout:

@@ -11,7 +11,7 @@ import transformers
 
 from itaudit.engine.base_weights import BaseWeights
 from itaudit.engine.context import Example
-from itaudit.engine.reporter import Cancelled
+from itaudit.engine.heart import Cancelled
 from itaudit.engine.tune import make_trainer, training_arguments
 
 Watch = Callable[[int, int], bool]

@@ -41,16 +41,20 @@ class TailPatcher:
 
     def _step(self, example: Example) -> None:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(
-            parameters, lr=self._settings.learning_rate, betas=_BETAS, eps=_EPSILON, weight_decay=0.0
-        )
+        for parameter in parameters:
+            # The memory of gradients is kept from one instance to the next: getting it takes longer than the sums.
+            if parameter.grad is not None:
+                parameter.grad.zero_()
         ids = torch.tensor([example.ids], device=self._device)
         labels = torch.tensor([example.labels], device=self._device)
         # The mean over the tokens that tuning learns from, as in a batch of this instance alone.
         loss = self.model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, self._settings.max_grad_norm)
-        optimiser.step()
+        rate = self._settings.learning_rate
+        for parameter in parameters:
+            # An optimiser each, so that the moments, twice the size of the model, are never there all at once.
+            torch.optim.AdamW([parameter], lr=rate, betas=_BETAS, eps=_EPSILON, weight_decay=0.0, foreach=False).step()
 
 
 @contextmanager
