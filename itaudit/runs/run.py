@@ -165,6 +165,18 @@ class Run:
             case _:
                 return Thresholds(self.recipe.score.marginal, self.recipe.score.shifted)
 
+    @cached_property
+    def cause_rank(self) -> int:
+        """The lowest base rank of a word that needs an explanation; raises UserError where somebody broke the file."""
+        match self._recipe_table.get("causes"):
+            case {"rank": int(rank)} if rank >= 1:
+                return rank
+            case None:
+                # A recipe from before the analysis; checking it would take as long as reading the rest of the run.
+                return Thresholds().shifted
+            case _:
+                return self.recipe.causes.rank
+
     def transforms(self) -> dict[str, list[dict[str, Any]]]:
         """What each transform of `data` and `prompts` did: step, instances before and after, notes. Empty without any.
 
