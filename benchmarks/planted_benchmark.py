@@ -125,15 +125,16 @@ def tuned_run(folder: Path) -> Run:
 def measured_sources(fixture: Fixture, spans: Sequence[Span]) -> dict[str, Any]:
     """How often a planted instance is the first source of a planted span, by tracing and by the causal analysis.
 
-    Tracing ranks by prompt and answer; the causal analysis by the prompt alone, and keeps instances of which one
-    answer holds all words of the span.
+    Tracing ranks by prompt and answer. The causal analysis ranks by the prompt alone, and keeps the instances of which
+    one answer holds all words of the span.
     """
     fill_causes(LABEL, fixture.run)
-    traced, caused, outcomes, rows = [], [], Counter[str](), []
+    traced, similar, caused, outcomes, rows = [], [], [], Counter[str](), []
     for span in spans:
         found = fixture.sources(span)
         traced.append(bool(found) and found[0] in span.suspects)
         causes = run_causes(fixture.run, LABEL, span.prompt_id)
+        similar.append(causes is not None and causes.similar[0].index in span.suspects)
         phrase = causes and causes.phrase(span.start, span.end, fixture.run.recipe.causes.rank)
         strict = phrase.strict_sources if phrase else ()
         caused.append(bool(strict) and strict[0] in span.suspects)
@@ -142,6 +143,7 @@ def measured_sources(fixture: Fixture, spans: Sequence[Span]) -> dict[str, Any]:
     return {
         "spans": len(spans),
         "first_by_tracing": statistics.fmean(traced),
+        "first_by_prompt_alone": statistics.fmean(similar),
         "first_by_causes": statistics.fmean(caused),
         "outcomes": dict(outcomes),
         "found": rows,
@@ -237,9 +239,9 @@ def tell(name: str, figures: dict[str, Any]) -> None:
     print(f"\n{name}")
     for key, value in figures.items():
         if isinstance(value, float):
-            print(f"  {key:<20} {value:.3f}")
+            print(f"  {key:<22} {value:.3f}")
         elif not isinstance(value, list | dict) or key in ("outcomes", "control_drops"):
-            print(f"  {key:<20} {value}")
+            print(f"  {key:<22} {value}")
     for family, row in figures.get("families", {}).items():
         verdicts = ", ".join(f"{count} {word}" for word, count in sorted(row["verdicts"].items()))
         effects = f"{row['effect_median']:+.2f} ({row['effect_least']:+.2f} to {row['effect_most']:+.2f}) nats"
