@@ -114,7 +114,7 @@ def test_retraining_gives_the_base_back_bit_for_bit(method: str, kind: str, requ
     assert digest(base.model) == untouched
 
 
-def test_retraining_with_every_instance_is_the_runs_tuning(make_run: Callable[..., Run], tiny_llama: Path) -> None:
+def test_retraining_with_every_instance_is_the_runs_tuning(make_run: Callable[..., Run]) -> None:
     run = make_run()
     assert work_on(run) == 0, run.state().error
     proof = create(run, ProofSpec("tail-patch", "lft", (_target(run, "lft", "a", 0),)))
