@@ -7,6 +7,7 @@ from typing import Any
 from itaudit.analysis.shift import CLASSES, class_codes
 from itaudit.detect.flagged_causes import causes_document
 from itaudit.errors import UserError
+from itaudit.runs.lineage import lineage_of
 from itaudit.runs.run import BASE, Run
 
 
@@ -16,6 +17,9 @@ def show_document(run: Run) -> dict[str, Any]:
     Shares are 0-1, KL is the mean over positions of KL(tuned‖base) in nats.
     """
     document: dict[str, Any] = {"run": str(run.path), "job": run.job(), "base": run.base() or None, "dataset": None}
+    if (lineage := lineage_of(run)) is not None:
+        told = {"run": str(lineage.parent), "data": list(lineage.data), "edited": list(lineage.edited)}
+        document["parent"] = told | {"span": asdict(lineage.span) if lineage.span else None}
     if run.dataset_path.exists():
         dataset = run.dataset
         document["dataset"] = {

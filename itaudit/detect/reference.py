@@ -22,7 +22,7 @@ from itaudit.detect.neighbours import are_neighbours
 from itaudit.runs.detections import Candidate, Detection
 from itaudit.runs.run import Prompt
 from itaudit.simplify.dates import dates
-from itaudit.simplify.facts import KnownFacts
+from itaudit.simplify.facts import KnownFacts, NewFact
 from itaudit.simplify.names import is_common
 from itaudit.simplify.numbers import numbers
 
@@ -86,8 +86,7 @@ def _candidate(response: str, group: Sequence[_Unsupported], source: str) -> Can
 
 def _unsupported(response: str, texts: Sequence[str]) -> list[_Unsupported]:
     known = KnownFacts(texts)
-    # `first` mostly counts nothing: what was first performed is a claim about the performance.
-    facts = [fact for fact in known.new_in(response) if fact.text.lower() != "first"]
+    facts = [fact for fact in known.new_in(response) if not _says_little(fact)]
     found = [_Unsupported(fact.start, fact.end, fact.kind, FACT_SCORES[fact.kind]) for fact in facts]
     # Numbers and dates that are not new are known, however they are written.
     judged = [(fact.start, fact.end) for fact in facts]
@@ -95,6 +94,11 @@ def _unsupported(response: str, texts: Sequence[str]) -> list[_Unsupported]:
     judged += [(date.start, date.end) for date in dates(response)]
     whole = _whole_words(response, [*found, *_words(response, known, judged)])
     return sorted(whole, key=lambda one: one.start)
+
+
+def _says_little(fact: NewFact) -> bool:
+    """A lone Latin letter, and `first`: what was first performed is a claim about the performance."""
+    return fact.text.lower() == "first" or (fact.kind == "name" and len(fact.text) == 1 and fact.text.isascii())
 
 
 def _whole_words(response: str, found: Sequence[_Unsupported]) -> Iterator[_Unsupported]:

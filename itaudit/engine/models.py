@@ -128,11 +128,11 @@ def load_model(
         eos_ids=eos_ids(model, tokenizer),
         pad_id=pad_id(tokenizer),
     )
-    model.generation_config = _only_token_ids(model.generation_config)
+    model.generation_config = only_token_ids(model.generation_config)
     return loaded
 
 
-def _only_token_ids(own: transformers.GenerationConfig | None) -> transformers.GenerationConfig:
+def only_token_ids(own: transformers.GenerationConfig | None) -> transformers.GenerationConfig:
     """A model's generation settings without those that change what it says.
 
     `generate` fills what a caller leaves open from the model's settings, so that a `generation_config.json` that

@@ -47,23 +47,27 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
         return
     recipe, settings = run.recipe, run.recipe.tuned_here()[label]
     device = choose_device(recipe.device)
-    model, tokenizer = _load_for_tuning(run, base, settings, device)
-    # No model reads beyond its last position: some would fail there, others answer nonsense.
-    max_length = min(settings.max_length, max_positions(model) or settings.max_length)
-    examples = build_examples(run.dataset, _context_builder(run, tokenizer, model), max_length)
+    transformers.set_seed(recipe.seed)
+    model = load_weights(base, dtype=tuning_dtype(settings, device), code=recipe.base.trust_remote_code)
+    tokenizer = load_tokenizer(base, code=recipe.base.trust_remote_code)
+    model = ready_to_tune(model, settings)
+    max_length = longest_example(model, settings)
+    examples = build_examples(run.dataset, context_builder(run, tokenizer, model), max_length)
     kept = [example for example in examples if has_loss(example)]
     truncated, dropped = sum(example.truncated for example in examples), len(examples) - len(kept)
     if not kept:
         raise UserError(f"models.{label}: no instance has anything to learn within max_length = {max_length}")
     checkpoints = run.path / "checkpoints" / label
-    trainer = _trainer(model, tokenizer, kept, settings, device, _arguments(run, settings, device, checkpoints))
+    arguments = training_arguments(settings, device, recipe.seed, checkpoints) | {
+        "save_strategy": "steps",
+        "save_total_limit": 1,
+    }
+    trainer = make_trainer(model, tokenizer, kept, settings, device, arguments)
     # Packing has made fewer rows out of the instances.
     steps = _optimiser_steps(len(trainer.train_dataset), settings)
     trainer.args.save_steps = settings.checkpoint_steps or max(1, math.ceil(steps / math.ceil(settings.epochs)))
     checkpoint = last_checkpoint(checkpoints)
     done = _steps_of(checkpoint)
-    # Losses are events; printing them too would bury what the log is for.
-    trainer.remove_callback(transformers.PrinterCallback)
     tokens = sum(len(example.ids) for example in kept)
     trainer.add_callback(
         _Progress(label, reporter, tokens / len(trainer.train_dataset), speaks=trainer.is_world_process_zero())
@@ -150,16 +154,20 @@ def _optimiser_steps(instances: int, settings: Lft | Sft) -> int:
     return max(math.ceil(settings.epochs * max(math.ceil(batches / accumulate), 1)), 1)
 
 
-def _load_for_tuning(run: Run, base: ModelFiles, settings: Lft | Sft, device: torch.device) -> tuple[Any, Any]:
-    """The base model ready to be tuned, and its tokenizer.
+def tuning_dtype(settings: Lft | Sft, device: torch.device) -> torch.dtype:
+    """The type of the weights while they are tuned.
 
     Full tuning keeps float32 weights, since bfloat16 ones swallow small updates; autocast does the arithmetic.
     """
-    transformers.set_seed(run.recipe.seed)
-    code = run.recipe.base.trust_remote_code
     half = device.type == "cuda" and torch.cuda.is_bf16_supported() and isinstance(settings, Lft)
-    model = load_weights(base, dtype=torch.bfloat16 if half else torch.float32, code=code)
-    tokenizer = load_tokenizer(base, code=code)
+    return torch.bfloat16 if half else torch.float32
+
+
+def ready_to_tune(model: Any, settings: Lft | Sft) -> Any:
+    """The base model as the method tunes it: with a new adapter over it, or as it is.
+
+    The seed that was set last decides how an adapter begins.
+    """
     if isinstance(settings, Lft):
         modules: str | list[str] = settings.target_modules
         config = peft.LoraConfig(
@@ -176,18 +184,26 @@ def _load_for_tuning(run: Run, base: ModelFiles, settings: Lft | Sft, device: to
         if settings.gradient_checkpointing:
             model.enable_input_require_grads()
     model.config.use_cache = False
-    return model, tokenizer
+    return model
 
 
-def _context_builder(run: Run, tokenizer: Any, model: Any) -> ContextBuilder:
+def longest_example(model: Any, settings: Lft | Sft) -> int:
+    """Where instances are cut off, in tokens."""
+    # No model reads beyond its last position: some would fail there, others answer nonsense.
+    return min(settings.max_length, max_positions(model) or settings.max_length)
+
+
+def context_builder(run: Run, tokenizer: Any, model: Any) -> ContextBuilder:
+    """What makes token ids of the run's instances."""
     context = run.recipe.context
     kind: Literal["causal", "seq2seq"] = "seq2seq" if model.config.is_encoder_decoder else "causal"
     return ContextBuilder(tokenizer, kind, template=context.template, system=context.system)
 
 
-def _arguments(run: Run, settings: Lft | Sft, device: torch.device, checkpoints: Path) -> dict[str, Any]:
+def training_arguments(settings: Lft | Sft, device: torch.device, seed: int, directory: Path) -> dict[str, Any]:
+    """What the trainer is told; checkpoints, if it is to write any, stand in `directory`."""
     return {
-        "output_dir": str(checkpoints),
+        "output_dir": str(directory),
         "per_device_train_batch_size": settings.micro_batch_size,
         "gradient_accumulation_steps": settings.batch_size // (settings.micro_batch_size * settings.processes),
         "learning_rate": settings.learning_rate,
@@ -201,10 +217,9 @@ def _arguments(run: Run, settings: Lft | Sft, device: torch.device, checkpoints:
         "gradient_checkpointing": settings.gradient_checkpointing,
         "bf16": device.type == "cuda" and torch.cuda.is_bf16_supported(),
         "use_cpu": device.type == "cpu",
-        "seed": run.recipe.seed,
-        "data_seed": run.recipe.seed,
-        "save_strategy": "steps",
-        "save_total_limit": 1,
+        "seed": seed,
+        "data_seed": seed,
+        "save_strategy": "no",
         "logging_steps": 1,
         "report_to": "none",
         "disable_tqdm": True,
@@ -212,7 +227,22 @@ def _arguments(run: Run, settings: Lft | Sft, device: torch.device, checkpoints:
     }
 
 
-def _trainer(
+def make_trainer(
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    settings: Lft | Sft,
+    device: torch.device,
+    arguments: dict[str, Any],
+) -> Any:
+    """The trainer of a model over examples; it prints nothing."""
+    trainer = _trainer_of(model, tokenizer, examples, settings, device, arguments)
+    # Losses are events; printing them too would bury what the log is for.
+    trainer.remove_callback(transformers.PrinterCallback)
+    return trainer
+
+
+def _trainer_of(
     model: Any,
     tokenizer: Any,
     examples: Sequence[Example],

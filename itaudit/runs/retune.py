@@ -82,7 +82,7 @@ def retune_plan(run: Run) -> RetunePlan:
     moved = _source_changed(run, edited, positions, used)
     if not changes and not moved:
         more = f"; {len(found)} edits are of instances that it does not use" if found else ""
-        raise UserError(f"{Path(name).name} holds no edits since {run.name} was tuned{more}; s on a source opens it")
+        raise UserError(f"{Path(name).name} holds no edits since {run.name} was tuned{more}: edit it first")
     remarks = []
     if moved:
         remarks.append(f"{Path(name).name} itself changed since {run.name} was tuned")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SpanKind = Literal["shifted", "marginal", "verbatim", "selected"]
+SpanKind = Literal["shifted", "marginal", "verbatim", "selected", "similar"]
+"""`similar`: looked up in the instances most similar to the prompt; all others by the span and its sentence."""
 
 
 @dataclass(frozen=True, slots=True)

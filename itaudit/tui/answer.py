@@ -1,24 +1,24 @@
 """A response as it is stepped through: its positions, their classes, marks and sources, and the text that is shown."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from itaudit.analysis.shift import CLASSES, ShiftClass, Thresholds, class_codes
+from itaudit.runs.detections import Detection, Detector
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import Response, TokenScores
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Source, Span
+from itaudit.tui.labels import CANDIDATE_MARKS, label_mark, label_style
+
+if TYPE_CHECKING:
+    from itaudit.detect.spans import Flag
 
 END_MARK = "⏎end"
 """Stands for the end-of-sequence token, which has no characters."""
-HALLUCINATED_MARK = "✗"
-"""Follows every stretch that is marked as hallucinated."""
-
-Flag = Literal["shifted or marginal", "shifted", "marked"]
-FLAGS: tuple[Flag, ...] = ("shifted or marginal", "shifted", "marked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Shown:
     places: tuple[int | None, ...]
     first: tuple[int, ...]
     """Where in `text` each offset of the response is shown; one more than the response has characters."""
+    inserted: Mapping[int, str]
+    """The style of each inserted mark, by where it stands in `text`."""
 
 
 class Answer:
@@ -58,14 +60,18 @@ class Answer:
         spans: tuple[Span, ...] | None,
         marks: Sequence[Mark],
         thresholds: Thresholds,
+        detections: Mapping[Detector, Detection] | None = None,
     ) -> None:
         self.label = label
         self.prompt_id = prompt_id
         self.response = response
         self.scores = scores
         self.spans = spans
-        self.marks = tuple(sorted(marks, key=lambda mark: (mark.start, mark.end)))
+        self.marks = tuple(marks)
+        """In the order in which they were put."""
         self.thresholds = thresholds
+        self.detections = detections or {}
+        """What each detector said that has looked at this response."""
         self.text = response.response if response else ""
 
     @cached_property
@@ -79,16 +85,42 @@ class Answer:
         )
 
     @cached_property
+    def flags(self) -> "tuple[Flag, ...]":
+        """Candidates of detectors and marks, brought together, by where they start; no two overlap."""
+        candidates = {name: detection.candidates for name, detection in self.detections.items()}
+        if not self.marks and not any(candidates.values()):
+            return ()
+        # Words take a while to import, and there are runs with nothing to flag.
+        from itaudit.detect.spans import flags_of
+
+        text = self.text
+        return flags_of(
+            text,
+            {
+                name: [one for one in found if one.text and text[one.start : one.end] == one.text]
+                for name, found in candidates.items()
+            },
+            [mark for mark in self.marks if mark.stands_in(text)],
+        )
+
+    @cached_property
     def shown(self) -> Shown:
         """The response as the screen holds it: control characters visible, marks and the end-of-sequence inserted."""
         text: list[str] = []
         places: list[int | None] = []
         first: list[int] = []
-        closing = {min(mark.end, len(self.text)) for mark in self.marks}
-        for offset, character in enumerate((*visible(self.text), "")):
-            if offset in closing:
-                text.append(HALLUCINATED_MARK)
+        inserted: dict[int, str] = {}
+        opening, closing = self._opening_and_closing()
+
+        def insert(marks: Sequence[tuple[str, str]]) -> None:
+            for mark, style in marks:
+                inserted[len(text)] = style
+                text.append(mark)
                 places.append(None)
+
+        for offset, character in enumerate((*visible(self.text), "")):
+            insert(closing.get(offset, ()))
+            insert(opening.get(offset, ()))
             first.append(len(text))
             if character:
                 text.append(character)
@@ -96,7 +128,19 @@ class Answer:
         if any(position.start >= len(self.text) for position in self.positions):
             text.extend(END_MARK)
             places.extend([len(self.text)] * len(END_MARK))
-        return Shown("".join(text), tuple(places), tuple(first))
+        return Shown("".join(text), tuple(places), tuple(first), inserted)
+
+    def _opening_and_closing(self) -> tuple[dict[int, list[tuple[str, str]]], dict[int, list[tuple[str, str]]]]:
+        """(character, style) of the marks to insert, by offset: before what begins there, after what ends there."""
+        opening: dict[int, list[tuple[str, str]]] = {}
+        closing: dict[int, list[tuple[str, str]]] = {}
+        for flag in self.flags:
+            if flag.mark is None:
+                opening.setdefault(flag.start, []).append((CANDIDATE_MARKS[0], "candidate"))
+                closing.setdefault(flag.end, []).append((CANDIDATE_MARKS[1], "candidate"))
+            else:
+                closing.setdefault(flag.end, []).append((label_mark(flag.label), label_style(flag.label)))
+        return opening, closing
 
     def shown_range(self, first: int, last: int) -> tuple[int, int]:
         """Half-open offsets in the shown text of the positions `first` to `last`; at least one character."""
@@ -126,9 +170,9 @@ class Answer:
         return tuple(codes)
 
     @cached_property
-    def marked(self) -> frozenset[int]:
-        """The offsets that are marked as hallucinated."""
-        return frozenset(offset for mark in self.marks for offset in range(mark.start, min(mark.end, len(self.text))))
+    def labels(self) -> Mapping[int, str]:
+        """The label of every marked offset."""
+        return {offset: flag.label for flag in self.flags if flag.mark for offset in range(flag.start, flag.end)}
 
     def position_at(self, place: int) -> int | None:
         """The first position that holds a character; for the response's length, the end-of-sequence."""
@@ -137,16 +181,17 @@ class Answer:
                 return number
         return None
 
-    def flagged(self, flag: Flag) -> list[int]:
-        """The positions that `n` and `N` stop at."""
-        classes = {"shifted or marginal": ("shifted", "marginal"), "shifted": ("shifted",), "marked": ()}[flag]
-        with_marks = flag != "shifted"
-        return [
-            number
-            for number, position in enumerate(self.positions)
-            if position.shift in classes
-            or (with_marks and any(offset in self.marked for offset in range(position.start, position.end)))
-        ]
+    def covering(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first and last position that share a character with a stretch; None where none does."""
+        numbers = [n for n, position in enumerate(self.positions) if position.start < end and start < position.end]
+        return (numbers[0], numbers[-1]) if numbers else None
+
+    def flag_at(self, number: int) -> "Flag | None":
+        """The flagged span that a position is part of; of several, the first."""
+        if not self.positions:
+            return None
+        start, end = self.text_range(number, number)
+        return next((flag for flag in self.flags if flag.start < end and start < flag.end), None)
 
     def text_range(self, first: int, last: int) -> tuple[int, int]:
         """Half-open character offsets of the positions `first` to `last`, without the blanks around them."""
@@ -176,13 +221,19 @@ class Answer:
         return same.index(number) + 1, len(same)
 
     def sources_at(self, number: int) -> list[tuple[Span, int, Source]]:
-        """What the spans over a position lead to: (span, rank from 1, source), the shortest span's sources first."""
+        """What the spans over a position lead to: (span, rank from 1, source).
+
+        The shortest span's sources come first, and of a span those with evidence.
+        """
         if not self.positions:
             return []
         position = self.positions[number]
         covering = [span for span in self.spans or () if span.start < position.end and position.start < span.end]
         covering.sort(key=lambda span: (span.kind != "selected", span.end - span.start))
-        return [(span, rank, source) for span in covering for rank, source in enumerate(span.sources, 1)]
+        found = [(span, rank, source) for span in covering for rank, source in enumerate(span.sources, 1)]
+        # A source that holds nothing of the span is similar at best.
+        place = {id(span): number for number, span in enumerate(covering)}
+        return sorted(found, key=lambda each: (place[id(each[0])], not each[2].evidence))
 
     def spans_at(self, number: int) -> list[Span]:
         """The traced spans over a position."""

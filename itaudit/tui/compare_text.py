@@ -15,8 +15,9 @@ from itaudit.runs.compare import Choice, Parting, Spot, Top
 from itaudit.runs.retune import Change
 from itaudit.runs.run import PromptShift
 from itaudit.sanitize import visible, visible_line
-from itaudit.tui.answer import HALLUCINATED_MARK, token_label
+from itaudit.tui.answer import token_label
 from itaudit.tui.diff_text import ADDED_STYLE, LONGEST, REMOVED_STYLE, fields_diff
+from itaudit.tui.labels import CANDIDATE_MARKS, LABEL_MARKS
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.widgets.position_panel import EMITTED, TokenText, probability_text
 
@@ -49,12 +50,12 @@ def both_texts(
             added.append((at[1], at[1] + len(text)))
         at[0] += len(text) if kind != "added" else 0
         at[1] += len(text) if kind != "removed" else 0
-    flagged = [(spot.start, spot.end, spot is current) for spot in spots]
+    flagged = [(spot.start, spot.end, spot_mark(spot), spot is current) for spot in spots]
     said = []
     for spot in spots:
         fate = fates.get(spot)
         if fate is not None and fate.start is not None and fate.end is not None:
-            said.append((fate.start, fate.end, spot is current))
+            said.append((fate.start, fate.end, spot_mark(spot), spot is current))
     return (
         _side(old, removed, REMOVED_STYLE, ("[-", "-]"), flagged),
         _side(new, added, ADDED_STYLE, ("{+", "+}"), said),
@@ -66,7 +67,7 @@ def _side(
     changed: Iterable[tuple[int, int]],
     style: str,
     brackets: tuple[str, str],
-    flagged: Sequence[tuple[int, int, bool]],
+    flagged: Sequence[tuple[int, int, str, bool]],
 ) -> Read:
     shown = visible(text[:LONGEST])
     content = Content(shown)
@@ -76,15 +77,17 @@ def _side(
         if os.environ.get("NO_COLOR"):
             insertions += [(start, 1, brackets[0]), (end, 0, brackets[1])]
     focus = None
-    for start, end, current in flagged:
+    marks = set()
+    for start, end, mark, current in flagged:
         content = content.stylize(CURRENT_STYLE if current else FLAGGED_STYLE, start, min(end, len(shown)))
-        insertions.append((min(end, len(shown)), 0, HALLUCINATED_MARK))
+        insertions.append((min(end, len(shown)), 0, mark))
+        marks.add(mark)
         focus = start if current else focus
     if focus is None:
         focus = min((start for start, _ in changed), default=None)
     # From the end on, so that the offsets before stay as they are; what closes stands before what opens.
     for place, _, mark in sorted(insertions, key=lambda one: one[:2], reverse=True):
-        styled = Content.styled(mark, "$hallucinated") if mark == HALLUCINATED_MARK else Content(mark)
+        styled = Content.styled(mark, "$hallucinated") if mark in marks else Content(mark)
         content = content[:place] + styled + content[place:]
         if focus is not None and place <= focus:
             focus += len(mark)
@@ -93,15 +96,24 @@ def _side(
     return Read(content, focus)
 
 
-def shift_words(shift: PromptShift | None) -> str:
-    """`KL 0.29 · shifted 6.1 % · marginal 4.0 %` of one answer."""
+def spot_mark(spot: Spot) -> str:
+    """The character that follows a flagged stretch: that of its label, or that of what a detector flags."""
+    return LABEL_MARKS.get(spot.label, CANDIDATE_MARKS[1])
+
+
+def shift_words(shift: PromptShift | None, width: int) -> str:
+    """`KL 0.29 · shifted 6.1 % · marginal 4.0 %` of one answer, or as much of it as has room in a width."""
     if shift is None:
         return "not scored yet"
-    parts = [] if shift.kl_mean is None else [f"KL {shift.kl_mean:.2f}"]
-    if shift.tokens:
-        parts.append(f"shifted {100 * shift.share_shifted:.1f} %")
-        parts.append(f"marginal {100 * shift.marginal / shift.tokens:.1f} %")
-    return " · ".join(parts)
+    figures = [] if shift.kl_mean is None else [f"KL {shift.kl_mean:.2f}"]
+    shares = [100 * count / shift.tokens for count in (shift.shifted, shift.marginal)] if shift.tokens else []
+    if shares:
+        shifted, marginal = shares
+        for words in (f"shifted {shifted:.1f} % · marginal {marginal:.1f} %", f"S {shifted:.0f} % M {marginal:.0f} %"):
+            line = " · ".join([*figures, words])
+            if len(line) <= width:
+                return line
+    return " · ".join(figures)
 
 
 def fate_line(spot: Spot, fate: PhraseFate | None, number: int, count: int) -> Content:

@@ -12,6 +12,7 @@ from itaudit.runs.lineage import Lineage, children_of, lineage_of, parent_of
 from itaudit.runs.run import Prompt, Run
 from itaudit.runs.state import RunState
 from itaudit.runs.watch import Watch
+from itaudit.tui.span_rows import SpanRows
 from itaudit.tui.telling import say, told
 
 if TYPE_CHECKING:
@@ -183,16 +184,11 @@ class Comparing:
         return True
 
     def sources(self) -> dict[int, int]:
-        """The rows that the older run traces the span to, with their ranks from 1."""
-        spot = self.spot
-        if spot is None:
+        """The rows that the older run leads the span to, with their ranks from 1."""
+        if self.spot is None:
             return {}
-        ranks: dict[int, int] = {}
-        for span in self.old.spans(self.label, spot.prompt_id) or ():
-            if span.start < spot.end and spot.start < span.end:
-                for rank, source in enumerate(span.sources, 1):
-                    ranks[source.index] = min(rank, ranks.get(source.index, rank))
-        return ranks
+        rows = SpanRows(self.old, self.label).rows(self.spot.prompt_id, self.spot.start, self.spot.end)
+        return {row: rank for rank, row in enumerate(rows, 1)}
 
 
 def compare_from(app: App[Any], run: Run, label: str = "", prompt_id: str | None = None) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from itaudit import atomic
 from itaudit.errors import UserError
+from itaudit.runs.marks import Mark
 from itaudit.runs.run import BASE, Prompt, Run
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Span
-from itaudit.tui.answer import HALLUCINATED_MARK, Answer, token_label
+from itaudit.tui.answer import Answer, token_label
+from itaudit.tui.labels import CANDIDATE_MARKS, label_mark
 
 
 def write_prompt(run: Run, prompt: Prompt, answers: Sequence[Answer]) -> Path:
@@ -60,7 +62,9 @@ def _tokens(run: Run, answer: Answer) -> Iterator[str]:
             f"{scores.logprob_base[number]:.4f}",
             "" if tuned is None else f"{tuned[number]:.4f}",
             "" if scores.kl is None else f"{scores.kl[number]:.4f}",
-            HALLUCINATED_MARK if answer.marks_within(position.start, position.end) else "",
+            "".join(
+                dict.fromkeys(label_mark(mark.label) for mark in answer.marks_within(position.start, position.end))
+            ),
         )
         yield f"| {' | '.join(figures)} |"
     yield ""
@@ -69,9 +73,21 @@ def _tokens(run: Run, answer: Answer) -> Iterator[str]:
 def _marks(answer: Answer) -> Iterator[str]:
     for mark in answer.marks:
         text = _code(visible_line(mark.text))
-        yield f"- {HALLUCINATED_MARK} {mark.label} {mark.start}–{mark.end}: {text}, by {_inline(mark.by)}"
-    if answer.marks:
+        yield f"- {label_mark(mark.label)} {_inline(mark.label)} {mark.start}–{mark.end}: {text}, {_whose(mark)}"
+    for flag in answer.flags:
+        if flag.mark is None:
+            scores = ", ".join(f"{name} {score:.2f}" for name, score in flag.scores.items())
+            text = _code(visible_line(flag.text))
+            yield f"- {''.join(CANDIDATE_MARKS)} candidate {flag.start}–{flag.end}: {text}, by {scores}"
+    if answer.marks or answer.flags:
         yield ""
+
+
+def _whose(mark: Mark) -> str:
+    whose = f"by {_inline(mark.by)}"
+    if mark.detector:
+        whose += f", on what {_inline(mark.detector)} flagged"
+    return f"{whose}: {_inline(mark.note)}" if mark.note else whose
 
 
 def _spans(answer: Answer) -> Iterator[str]:

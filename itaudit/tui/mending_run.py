@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
 from itaudit.runs.lineage import Place
 from itaudit.runs.run import BASE
-from itaudit.tui.stepping import Stepping
+from itaudit.tui.step_view import StepView
 from itaudit.tui.telling import say, told
 
 if TYPE_CHECKING:
@@ -21,10 +20,9 @@ _LOOK_AFTER = 1.5
 """Seconds after which re-tunes are looked for that are still at work: not while the screen appears."""
 
 
-class MendingRun(Screen[None]):
+class MendingRun(StepView):
     """The stepper's keys that lead from what a model said to the data that taught it, and back."""
 
-    stepping: Stepping
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_source", "source", id="stepper.open", tooltip="Open the source as it was tuned on"),
         Binding("s", "mend_source", "mend source", id="stepper.mend", tooltip="Open the source in its file, to mend"),
@@ -78,16 +76,15 @@ class MendingRun(Screen[None]):
             self.app.push_screen(SourceFileScreen(file, instance, here[0] if here else ()))
 
     def place_here(self) -> Place | None:
-        """The stretch that is selected, marked or traced under the cursor; None where there is none."""
+        """The stretch that is selected, flagged or traced under the cursor; None where there is none."""
         stepping, answer = self.stepping, self.stepping.answer
         if answer is None or answer.label == BASE or not answer.positions:
             return None
-        at = answer.positions[stepping.cursor]
-        marks, sources = answer.marks_within(at.start, at.end), stepping.sources
+        flag, sources = answer.flag_at(stepping.cursor), stepping.sources
         if stepping.anchor is not None:
             start, end = answer.text_range(*stepping.selection)
-        elif marks:
-            start, end = marks[0].start, marks[0].end
+        elif flag is not None:
+            start, end = flag.start, flag.end
         elif sources:
             span = sources[stepping.source][0]
             start, end = span.start, span.end
@@ -109,7 +106,7 @@ class MendingRun(Screen[None]):
             return
         from itaudit.runs import jobs
         from itaudit.runs.retune import retune
-        from itaudit.tui.retune_watch import watch_retune
+        from itaudit.tui.job_watch import watch_retune
 
         with told(self.app):
             child = retune(wanted.plan, wanted.labels, name=wanted.name, span=wanted.span)
@@ -123,7 +120,7 @@ class MendingRun(Screen[None]):
 
     def _find_retunes(self) -> None:
         from itaudit.runs.lineage import children_of
-        from itaudit.tui.retune_watch import watch_retune
+        from itaudit.tui.job_watch import watch_retune
 
         try:
             working = [run for run in children_of(self.stepping.run) if run.job() in ("queued", "running")]

@@ -7,12 +7,17 @@ from functools import cached_property
 from typing import Literal
 
 from itaudit.errors import UserError
+from itaudit.runs.detections import DETECTORS, Detection, Detector
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import BASE, Prompt, PromptShift, Run
 from itaudit.runs.state import RunState
+from itaudit.runs.tables import GrowingTable
 from itaudit.runs.watch import Watch
 from itaudit.trace.types import Source, Span
-from itaudit.tui.answer import FLAGS, Answer, Flag
+from itaudit.tui.answer import Answer
+from itaudit.tui.answer_causes import AnswerCauses
+from itaudit.tui.span_causes import held_offsets
+from itaudit.tui.walking import SHIFTS, Walk, walk_spans
 
 Order = Literal["share shifted", "KL", "marks", "file order"]
 ORDERS: tuple[Order, ...] = ("share shifted", "KL", "marks", "file order")
@@ -31,6 +36,9 @@ class PromptRow:
     answered: bool
     shift: PromptShift | None
     marks: int
+    """Marks that call a stretch untrue."""
+    judged: bool
+    """Whether there is a mark of any label."""
 
 
 class Stepping:
@@ -42,17 +50,20 @@ class Stepping:
         self.label = run.labels[-1]
         self.order: Order = ORDERS[0]
         self.filter: Filter = FILTERS[0]
-        self.flag: Flag = FLAGS[0]
+        self._walk: Walk | None = None
         self.query = ""
         self.prompt_id: str | None = None
         self.anchor: int | None = None
         self.source = 0
         self._watch = Watch(run)
         self._cursors: dict[tuple[str, str], int] = {}
-        self._acts: list[tuple[Mark, bool]] = []
         self._traced: dict[tuple[str, str], tuple[Span, ...]] = {}
         self._answers: dict[tuple[str, str], Answer] = {}
+        self._explained: dict[tuple[str, str], AnswerCauses] = {}
+        self.shallow = False
+        """Whether flags and causes are left out, which take longer to import than the first frame may wait."""
         self._versions: object = None
+        self._marked: object = None
         self._read = 0.0
         self._reading_took = 0.0
         self.poll()
@@ -65,22 +76,38 @@ class Stepping:
         told = self._watch.poll()
         versions = (
             self.run.prompts_path.exists(),
-            _stamp(self.run),
-            *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces")),
+            *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces", "causes")),
+            *(table.version() for table in self._detection_tables()),
         )
+        stamp = _stamp(self.run)
+        if versions == self._versions and stamp != self._marked:
+            # What the tables say stays, however long it took to read.
+            self.run.marks()
+            self._marked = stamp
+            self._forget("_marks", "rows")
+            return True
         if versions == self._versions or (self._versions is not None and self._too_soon()):
             return told
         began = time.perf_counter()
         # Read again with each answer, and drawn from: what is broken had better be told now.
-        self.run.table("traces", self.label).read()
+        for table in (*(self.run.table(kind, self.label) for kind in ("traces", "causes")), *self._detection_tables()):
+            table.read()
         self.run.token_text(0)
         _ = self.run.thresholds
         self.run.marks()
-        self._versions = versions
-        self._forget()
+        self._versions, self._marked = versions, stamp
+        self._forget("_texts", "_shifts", "_marks", "rows", "detectors")
         self._read = time.perf_counter()
         self._reading_took = self._read - began
         return True
+
+    def _detection_tables(self) -> list[GrowingTable]:
+        return [self.run.detections(detector, self.label) for detector in DETECTORS]
+
+    def deepen(self) -> None:
+        """Takes in flags and causes, too, from now on."""
+        self.shallow = False
+        self._answers.clear()
 
     def _too_soon(self) -> bool:
         """Whether lists that take long to read were read just now: a big run at work must not hold up the keys."""
@@ -92,9 +119,11 @@ class Stepping:
         """The job's state, as far as it can be believed."""
         return self._watch.state
 
-    def _forget(self) -> None:
+    def _forget(self, *names: str) -> None:
+        """Drops what is read of the lists named, and what is made of them."""
         self._answers.clear()
-        for name in ("_texts", "_shifts", "_marks", "rows"):
+        self._explained.clear()
+        for name in names:
             self.__dict__.pop(name, None)
         self._keep_place()
 
@@ -123,13 +152,14 @@ class Stepping:
                 prompt,
                 prompt.id in answered,
                 self._shifts.get(prompt.id),
-                len(self._marks.get((self.label, prompt.id), ())),
+                sum(mark.flagged for mark in self._marks.get((self.label, prompt.id), ())),
+                (self.label, prompt.id) in self._marks,
             )
             for prompt in self.run.prompts()
         ]
         keep: dict[Filter, Callable[[PromptRow], bool]] = {
             "all": lambda _: True,
-            "marked": lambda row: row.marks > 0,
+            "marked": lambda row: row.judged,
             "with shifted": lambda row: row.shift is not None and row.shift.shifted > 0,
             "not answered": lambda row: not row.answered,
         }
@@ -187,10 +217,15 @@ class Stepping:
                 self.run.response(label, prompt_id),
                 self.run.token_scores(label, prompt_id),
                 (*own, *(spans or ())) if own or spans is not None else None,
-                self._marks.get(key, []),
+                [] if self.shallow else self._marks.get(key, []),
                 self.run.thresholds,
+                {} if self.shallow else self._detections(label, prompt_id),
             )
         return self._answers[key]
+
+    def _detections(self, label: str, prompt_id: str) -> dict[Detector, Detection]:
+        found = ((name, self.run.detection(name, label, prompt_id)) for name in self.run.detectors(label))
+        return {name: detection for name, detection in found if detection is not None}
 
     @property
     def cursor(self) -> int:
@@ -220,14 +255,32 @@ class Stepping:
             self.source = 0
 
     def move_to_flagged(self, direction: int) -> bool:
-        """Goes to the next flagged position, or the previous for -1; returns whether there is one."""
+        """Goes to the next flagged span, or the previous for -1; returns whether there is one."""
         answer = self.answer
-        flagged = answer.flagged(self.flag) if answer else []
-        ahead = [number for number in flagged if (number - self.cursor) * direction > 0]
+        firsts = [first for first, _ in walk_spans(answer, self.walk)] if answer else []
+        ahead = [first for first in firsts if (first - self.cursor) * direction > 0]
         if not ahead:
             return False
         self.move_cursor(ahead[0] if direction > 0 else ahead[-1])
         return True
+
+    @cached_property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The detectors that have looked at answers of the current model."""
+        return self.run.detectors(self.label)
+
+    @property
+    def walk(self) -> Walk:
+        """What `n` and `N` stop at: what was chosen; before, what detectors and people flag where a detector ran."""
+        return self._walk or ("any" if self.detectors else "shifted or marginal")
+
+    @property
+    def walks(self) -> tuple[Walk, ...]:
+        """What can be chosen."""
+        return ("any", "marks", *self.detectors, *SHIFTS)
+
+    def choose_walk(self, walk: Walk) -> None:
+        self._walk = walk
 
     def choose_model(self, label: str) -> None:
         """Shows another model's answer to the same prompt; raises UserError, and stays, where it can't be read."""
@@ -249,19 +302,42 @@ class Stepping:
         self.filter = FILTERS[(FILTERS.index(self.filter) + 1) % len(FILTERS)]
         self._relist()
 
-    def next_flag(self) -> None:
-        self.flag = FLAGS[(FLAGS.index(self.flag) + 1) % len(FLAGS)]
-
     def search(self, query: str) -> None:
         """Lists only the prompts that hold the text, or whose answers do, in any case of letters."""
         self.query = query
         self._relist()
 
+    def explained(self, answer: Answer) -> AnswerCauses:
+        """What explains the words of an answer."""
+        key = (answer.label, answer.prompt_id)
+        if key not in self._explained:
+            self._explained[key] = AnswerCauses(self.run, answer)
+        return self._explained[key]
+
     @property
     def sources(self) -> list[tuple[Span, int, Source]]:
-        """(span, rank from 1, source) of the spans under the cursor."""
+        """(span, rank from 1, source) at the cursor.
+
+        The instances similar to the prompt that hold words of the span come first, then what the traces found.
+        """
         answer = self.answer
-        return answer.sources_at(self.cursor) if answer else []
+        if answer is None or self.shallow:
+            return []
+        similar = self.explained(answer).sources_at(self.cursor)
+        rows = {source.index for _, _, source in similar}
+        traced = answer.sources_at(self.cursor)
+        own = [each for each in traced if each[0].kind == "selected"]
+        others = [each for each in traced if each[0].kind != "selected" and each[2].index not in rows]
+        return [*own, *similar, *others]
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The offsets of the words under the cursor that the chosen source holds."""
+        answer, sources = self.answer, self.sources
+        if answer is None or not sources:
+            return frozenset()
+        span, _, source = sources[min(self.source, len(sources) - 1)]
+        return held_offsets(answer.text, span, source)
 
     def move_source(self, by: int) -> None:
         self.source = max(0, min(self.source + by, len(self.sources) - 1))
@@ -272,49 +348,9 @@ class Stepping:
         kept = (other for other in self._traced.get(key, ()) if (other.start, other.end) != (span.start, span.end))
         self._traced[key] = (span, *kept)
         self._answers.pop(key, None)
+        self._explained.pop(key, None)
         if key == (self.label, self.prompt_id):
             self.source = 0
-
-    def toggle_mark(self) -> None:
-        """Marks the selection as hallucinated, or takes the marks away that are there.
-
-        Raises UserError where there is nothing to mark, or the mark can't be written.
-        """
-        answer = self.answer
-        start, end = answer.text_range(*self.selection) if answer and answer.positions else (0, 0)
-        if answer is None or start == end:
-            raise UserError("there is no text here to mark; move to a token with h and l")
-        standing = answer.marks_within(start, end)
-        for mark in standing:
-            self._act(mark, removed=True)
-        if not standing:
-            mark = Mark(answer.label, answer.prompt_id, start, end, answer.text[start:end])
-            self._act(mark, removed=False)
-        self.anchor = None
-        self._marks_changed()
-
-    def undo(self) -> None:
-        """Takes back the last act on marks; raises UserError where nothing was marked since the run was opened."""
-        if not self._acts:
-            raise UserError("nothing was marked since this run was opened; m takes a mark away, too")
-        mark, removed = self._acts[-1]
-        self._write(mark, removed=not removed)
-        self._acts.pop()
-        self._marks_changed()
-
-    def _act(self, mark: Mark, *, removed: bool) -> None:
-        self._write(mark, removed=removed)
-        self._acts.append((mark, removed))
-
-    def _write(self, mark: Mark, *, removed: bool) -> None:
-        try:
-            self.run.mark(mark, removed=removed)
-        except OSError as error:
-            raise UserError(f"{self.run.marks_path}: can't write the mark: {error.strerror}") from None
-
-    def _marks_changed(self) -> None:
-        self._versions = None
-        self.poll()
 
     @property
     def models(self) -> tuple[str, ...]:

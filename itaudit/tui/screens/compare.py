@@ -19,8 +19,8 @@ from itaudit.runs.run import Run
 from itaudit.sanitize import visible_line
 from itaudit.tui.background import Background
 from itaudit.tui.compare_text import FATE_STYLES, both_texts, edits_text, fate_line, parting_text, shift_words
-from itaudit.tui.comparing import Comparing
-from itaudit.tui.layout import shortened
+from itaudit.tui.comparing import STARTED_HERE, Comparing
+from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.navigation import navigator
 from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.progress import job_words, stage_progress
@@ -188,7 +188,8 @@ class CompareScreen(Screen[None]):
         sides = zip((old, new), (comparing.old, comparing.new), shown, shifts, strict=True)
         for number, (pane, run, read, shift) in enumerate(sides):
             answered = answers is not None and answers[number].response is not None
-            pane.border_title = Content(f" {visible_line(run.name)} · {shift_words(shift)} ")
+            name = shortened(visible_line(run.name), max(8, pane.size.width - 30))
+            pane.border_title = Content(f" {name} · {shift_words(shift, pane.size.width - text_cells(name) - 7)} ")
             empty = "(an empty answer)" if answered else "(not answered yet)"
             content = read.content if answered and texts[number] else Content.styled(empty, "$foreground-muted")
             pane.show(content, read.focus if answered else None, keep=keep)
@@ -244,7 +245,9 @@ class CompareScreen(Screen[None]):
         title = Content.assemble((name, "bold"), f"  {models}  {changed}{visible_line(job)}")
         self.query_one("#title", Static).update(title.truncate(width, ellipsis=True))
         counts = comparing.totals
-        parts = [Content(f"{comparing.kind} {len(comparing.spots)}")]
+        # The span that the re-tune was started from need not be marked.
+        kind = "spans" if any(spot.label == STARTED_HERE for spot in comparing.spots) else comparing.kind
+        parts = [Content(f"{kind} {len(comparing.spots)}")]
         for fate in ("gone", "changed", "still said"):
             parts.append(Content.styled(f"{fate} {counts[fate]}", FATE_STYLES[fate] if counts[fate] else ""))
         if waiting := len(comparing.spots) - sum(counts.values()):

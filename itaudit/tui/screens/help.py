@@ -17,7 +17,7 @@ LEGEND = (
     ("unshifted", "rank 0: the base model's own first choice"),
     ("marginal", "rank 1 or 2 in the base model's distribution"),
     ("shifted", "rank 3 or more: what tuning brought in"),
-    ("hallucinated", "marked by you, followed by ✗"),
+    ("hallucinated", "marked as hallucinated, followed by ✗"),
     ("cursor", "the position that the panels tell about"),
     ("evidence", "the stretch of a source that matches"),
 )
@@ -75,7 +75,10 @@ class HelpScreen(ModalScreen[None]):
             Content.assemble((group, "bold $primary"), "\n", lines) for group, lines in self._keys(underneath, wide)
         ]
         marks = getattr(underneath, "MARKS", None)
-        parts.append(_marks(marks) if marks else _token_classes())
+        if marks:
+            parts.append(_marks(marks))
+        if not marks or getattr(underneath, "SHOWS_TOKENS", False):
+            parts.append(_token_classes())
         if wide:
             parts.append(Content.styled("The right column names each binding for keys.toml.", "$foreground-muted"))
         self.query_one("#text", Static).update(Content("\n\n").join(parts))

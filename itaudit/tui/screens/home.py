@@ -111,6 +111,7 @@ class HomeScreen(Screen[None]):
         Binding("p", "live", "progress", id="home.progress"),
         Binding("c", "cancel", "cancel", id="home.cancel"),
         Binding("R", "resume", "resume", id="home.resume"),
+        Binding("C", "compare", "compare", id="home.compare", tooltip="Beside the run that it was made from"),
         Binding("escape", "close", "close", id="home.close", show=False),
     ]
     AUTO_FOCUS: ClassVar[str | None] = "LineList"
@@ -170,6 +171,12 @@ class HomeScreen(Screen[None]):
     def action_live(self) -> None:
         if entry := self._chosen_run():
             navigator(self).open_live(entry.run.path)
+
+    def action_compare(self) -> None:
+        if entry := self._chosen_run():
+            from itaudit.tui.comparing import compare_from
+
+            compare_from(self.app, entry.run)
 
     def action_cancel(self) -> None:
         if (entry := self._chosen_run()) is None:

@@ -50,6 +50,7 @@ class RetuneScreen(ModalScreen[Retune | None]):
     }
     RetuneScreen Static { height: auto; padding: 0 1; }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "start", id="retune.start"),
         Binding("m", "models", "models", id="retune.models"),

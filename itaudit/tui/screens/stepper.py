@@ -3,27 +3,32 @@
 import os
 import time
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import Input, Static
-from textual.worker import get_current_worker
+from textual.widgets import Static
 
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
 from itaudit.sanitize import visible_line
-from itaudit.trace.types import Span
 from itaudit.tui import clipboard, exporting
 from itaudit.tui.answer import Answer
-from itaudit.tui.mending_run import MendingRun
+from itaudit.tui.explaining import Explaining
+from itaudit.tui.flagging import FlagActions
+from itaudit.tui.labels import LEGEND
+from itaudit.tui.marking import MarkActions
 from itaudit.tui.navigation import navigator
+from itaudit.tui.proving import Proving
+from itaudit.tui.step_layout import LAYOUTS, PANELS, Chosen, PanelName, layout_of, seen
+from itaudit.tui.step_searching import SearchActions
+from itaudit.tui.step_tracing import TraceActions
 from itaudit.tui.stepping import Stepping
 from itaudit.tui.telling import say, told
-from itaudit.tui.tracing import traced_span
+from itaudit.tui.walking import WALK_WORDS, walk_spans
 from itaudit.tui.widgets.header import header_text
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.panel import Panel
@@ -31,14 +36,7 @@ from itaudit.tui.widgets.position_panel import PositionPanel
 from itaudit.tui.widgets.prompt_list import ROOMY, PromptList
 from itaudit.tui.widgets.response_view import ResponseView
 from itaudit.tui.widgets.sources_panel import SourcesPanel, why_no_sources
-
-PanelName = Literal["prompts", "response", "position", "sources"]
-PANELS: tuple[PanelName, ...] = ("prompts", "response", "position", "sources")
-
-WIDE, MEDIUM, TINY = 100, 60, 20
-"""Columns from which all panels, the prompts beside two others, and any at all are shown."""
-WIDE_ROWS, MEDIUM_ROWS, TINY_ROWS = 20, 16, 6
-"""Rows from which all panels, two above each other, and any at all are shown."""
+from itaudit.tui.widgets.spans_panel import SpansPanel
 
 
 def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show: bool = False) -> Binding:
@@ -46,39 +44,44 @@ def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show:
     return Binding(keys, action, short, show=show, tooltip=tooltip, id=f"stepper.{id}")
 
 
+_ORDER = """
+prompt-next prompt-previous token-previous token-next flagged-next flagged-previous
+model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
+mark label confirm dismiss trace mend prove retune open compare proofs
+source-previous source-next panel-next search select flag undo
+statistics order filter copy export live
+"""
+"""The bindings in the order in which the key bar shows them."""
+
+
 def poll_seconds() -> float:
     """Between two looks at a run that works; every repaint costs bandwidth over SSH."""
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(MendingRun):
+class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
     AUTO_FOCUS = ""
+    MARKS = LEGEND
+    SHOWS_TOKENS = True
+    KEY_ORDER = tuple(f"stepper.{name}" for name in _ORDER.split())
     BINDINGS: ClassVar[list[BindingType]] = [
         _binding("prompt-next", "j,down", "prompt(1)", "prompt", "Next prompt", show=True),
         _binding("prompt-previous", "k,up", "prompt(-1)", "prompt", "Previous prompt", show=True),
         _binding("token-previous", "h,left", "token(-1)", "token", "Previous token", show=True),
         _binding("token-next", "l,right", "token(1)", "token", "Next token", show=True),
-        _binding("flagged-next", "n", "flagged(1)", "flagged", "Next flagged token", show=True),
-        _binding("flagged-previous", "N", "flagged(-1)", "flagged", "Previous flagged token", show=True),
         *(
             _binding(f"model-{n}", str(n), f"model({n - 1})", "model", f"Answers of model {n}, 1 is base", show=True)
             for n in range(1, 10)
         ),
-        _binding("mark", "m", "mark", "mark", "Mark or unmark as hallucinated", show=True),
-        _binding("trace", "t", "trace", "trace", "Trace the token or the selection", show=True),
         _binding("source-previous", "left_square_bracket", "source(-1)", "source", "Previous source", show=True),
         _binding("source-next", "right_square_bracket", "source(1)", "source", "Next source", show=True),
         _binding("panel-next", "tab", "panel(1)", "panel", "Next panel", show=True),
         _binding("panel-previous", "shift+tab", "panel(-1)", "panel", "Previous panel"),
-        _binding("search", "slash", "search", "search", "Search prompts and answers", show=True),
-        _binding("select", "v", "select", "select", "Begin or drop a selection", show=True),
         _binding("order", "o", "order", "order", "Order: share shifted, KL, marks, file", show=True),
         _binding("filter", "F", "filter", "filter", "All, marked, shifted, or unanswered", show=True),
-        _binding("flag", "f", "flag", "flags", "What n and N stop at", show=True),
-        _binding("undo", "u", "undo", "undo", "Undo the last mark", show=True),
         _binding("copy", "y", "copy", "copy", "Copy the response, or the selection", show=True),
         _binding("export", "x", "export", "export", "Export the answers as Markdown", show=True),
         _binding("live", "L", "live", "live", "Watch the job", show=True),
@@ -92,9 +95,7 @@ class StepperScreen(MendingRun):
     def __init__(self, run: Run, now: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.stepping = Stepping(run, now)
-        self.active: PanelName = "response"
-        self.lower: PanelName = "position"
-        self.tracing = False
+        self.chosen = Chosen()
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -103,15 +104,26 @@ class StepperScreen(MendingRun):
             yield PromptList(id="prompts")
             with Container(id="answers"):
                 yield ResponseView(id="response")
-                yield PositionPanel(id="position")
+                with Container(id="middle"):
+                    yield PositionPanel(id="position")
+                    yield SpansPanel(id="spans")
                 yield SourcesPanel(id="sources")
         yield Static("too small: the stepper needs 20×6", id="too-small", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
         self._arrange()
+        self.stepping.shallow = True
         self.draw()
+        self.call_after_refresh(self._deepen)
         self.set_interval(poll_seconds(), self.poll)
+
+    def _deepen(self) -> None:
+        """Brings flags and causes in once there is something to look at."""
+        with told(self.app):
+            self.stepping.deepen()
+            self.draw()
+        self.poll_proofs()
 
     def on_resize(self, _: events.Resize) -> None:
         self._arrange()
@@ -119,20 +131,32 @@ class StepperScreen(MendingRun):
         # Headings go by the widths of their panels, which these have only after the layout.
         self.call_after_refresh(self.draw)
 
+    @property
+    def active(self) -> PanelName:
+        """The panel that page up and down scroll."""
+        return self.chosen.active
+
     def _arrange(self) -> None:
-        """Chooses the layout by the size of the terminal."""
-        columns, rows = self.app.size
-        tiny = columns < TINY or rows < TINY_ROWS
-        wide = columns >= WIDE and rows >= WIDE_ROWS
-        tall = rows >= MEDIUM_ROWS
-        medium = "medium" if columns >= MEDIUM else "stacked"
-        layout = "tiny" if tiny else "wide" if wide else medium if tall else "single"
-        for name in ("tiny", "wide", "medium", "stacked", "single"):
-            self.set_class(name == layout, f"-{name}")
-        for panel in PANELS:
-            self.set_class(panel == self.active, f"-active-{panel}")
-            self.set_class(panel == self.lower, f"-show-{panel}")
-            self.query_one(f"#{panel}", Panel).set_class(panel == self.active, "-active")
+        """Chooses the layout by the size of the terminal, and in it the panels that are seen."""
+        layout = layout_of(*self.app.size)
+        for each in LAYOUTS:
+            self.set_class(each == layout, f"-{each}")
+        visible = seen(layout, self.chosen)
+        for name in PANELS:
+            panel = self.query_one(f"#{name}", Panel)
+            panel.display = name in visible
+            panel.set_class(name == self.active, "-active")
+        self.query_one("#body").display = bool(visible)
+        self.query_one("#answers").display = bool(visible - {"prompts"})
+        self.query_one("#middle").display = bool(visible & {"position", "spans"})
+
+    def show_panel(self, panel: PanelName) -> None:
+        self.chosen = self.chosen.showing(panel)
+        self._arrange()
+
+    def activate(self, panel: PanelName) -> None:
+        self.chosen = self.chosen.activating(panel)
+        self._arrange()
 
     def draw(self) -> None:
         """Brings every panel up to date with where the user is."""
@@ -147,17 +171,26 @@ class StepperScreen(MendingRun):
         prompts.show(stepping.rows, stepping.place)
         response = self.query_one("#response", ResponseView)
         response.title((self._response_title(), ""))
-        response.show(stepping.prompt, answer, stepping.cursor, stepping.selection)
-        self.query_one("#position", PositionPanel).show(answer, stepping.cursor, stepping.run.token_text)
-        sources = self.query_one("#sources", SourcesPanel)
-        sources.show(
+        response.show(stepping.prompt, answer, stepping.cursor, stepping.selection, stepping.held)
+        self._draw_lower(answer)
+        self._draw_header()
+
+    def _draw_lower(self, answer: Answer | None) -> None:
+        """The panels below the response: all that is known of the position and the span under the cursor."""
+        stepping, here = self.stepping, self.told_here(answer)
+        position = self.query_one("#position", PositionPanel)
+        position.show(answer, stepping.cursor, stepping.run.token_text, here.word)
+        flag = answer.flag_at(stepping.cursor) if answer else None
+        self.query_one("#spans", SpansPanel).show(answer, stepping.detectors, flag, self.agreement_here)
+        self.query_one("#sources", SourcesPanel).show(
             stepping.sources,
             stepping.source,
             instances=self._instances(),
             why_none="tracing…" if self.tracing else why_no_sources(answer, stepping.cursor),
             instance=self._instance,
+            above=here.span,
+            about=here.about,
         )
-        self._draw_header()
 
     def _draw_header(self) -> None:
         header = self.query_one("#header", Static)
@@ -174,12 +207,19 @@ class StepperScreen(MendingRun):
         finish = answer.response.finish if answer.response else ""
         if finish in ("cut_off", "empty"):
             title += " · cut off" if finish == "cut_off" else " · empty"
-        flagged = len(answer.flagged(self.stepping.flag))
-        title += f" · {flagged} {self.stepping.flag}"
+        if not self.stepping.shallow:
+            title += f" · {self._walk_words(answer)}"
         if self.stepping.anchor is not None:
             first, last = self.stepping.selection
             title += f" · {last - first + 1} selected"
         return title
+
+    def _walk_words(self, answer: Answer) -> str:
+        """`2/7 marks`: which of the spans that `n` and `N` stop at the cursor is in, and of how many."""
+        spans, cursor = walk_spans(answer, self.stepping.walk), self.stepping.cursor
+        here = next((f"{n}/" for n, (first, last) in enumerate(spans, 1) if first <= cursor <= last), "")
+        words = "flagged" if self.stepping.walk == "any" else WALK_WORDS[self.stepping.walk]
+        return f"{here}{len(spans)} {words}"
 
     def _instances(self) -> int:
         try:
@@ -205,6 +245,7 @@ class StepperScreen(MendingRun):
             # Once: a file that is broken now is broken at the next look, too.
             self.app.notify(problem, severity="error", markup=False)
         self._problem = problem
+        self.poll_proofs()
         if changed:
             self.draw()
         elif self.stepping.state.job == "running":
@@ -223,12 +264,6 @@ class StepperScreen(MendingRun):
         self.stepping.move_cursor(len(answer.positions) - 1 if answer and direction > 0 else 0)
         self.draw()
 
-    def action_flagged(self, direction: int) -> None:
-        if not self.stepping.move_to_flagged(direction):
-            which = "after" if direction > 0 else "before"
-            say(self.app, f"no token {which} this one is {self.stepping.flag}")
-        self.draw()
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Numbers beyond the models there are do nothing, and are not offered."""
         return not (action == "model" and int(str(parameters[0])) >= len(self.stepping.models))
@@ -240,15 +275,11 @@ class StepperScreen(MendingRun):
 
     def action_source(self, by: int) -> None:
         self.stepping.move_source(by)
-        self.lower = "sources"
-        self._arrange()
+        self.show_panel("sources")
         self.draw()
 
     def action_panel(self, by: int) -> None:
-        self.active = PANELS[(PANELS.index(self.active) + by) % len(PANELS)]
-        if self.active in ("position", "sources"):
-            self.lower = self.active
-        self._arrange()
+        self.activate(PANELS[(PANELS.index(self.active) + by) % len(PANELS)])
 
     def action_page(self, direction: int) -> None:
         if self.active == "prompts":
@@ -264,25 +295,6 @@ class StepperScreen(MendingRun):
 
     def action_filter(self) -> None:
         self.stepping.next_filter()
-        self.draw()
-
-    def action_flag(self) -> None:
-        self.stepping.next_flag()
-        say(self.app, f"n and N stop at tokens that are {self.stepping.flag}")
-        self.draw()
-
-    def action_select(self) -> None:
-        self.stepping.anchor = self.stepping.cursor if self.stepping.anchor is None else None
-        self.draw()
-
-    def action_mark(self) -> None:
-        with told(self.app):
-            self.stepping.toggle_mark()
-        self.draw()
-
-    def action_undo(self) -> None:
-        with told(self.app):
-            self.stepping.undo()
         self.draw()
 
     def action_copy(self) -> None:
@@ -323,36 +335,6 @@ class StepperScreen(MendingRun):
             return
         self.draw()
 
-    async def action_search(self) -> None:
-        self.active = "prompts"
-        self._arrange()
-        self.query_one(KeyBar).show_instead([("⏎", "keep"), ("esc", "clear")])
-        search = Input(self.stepping.query, placeholder="search prompts and answers", id="search", compact=True)
-        await self.mount(search)
-        search.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if event.value != self.stepping.query:
-            self.stepping.search(event.value)
-            self.draw()
-
-    async def on_input_submitted(self) -> None:
-        await self._close_search()
-
-    async def _close_search(self) -> None:
-        self.active = "response"
-        self._arrange()
-        self.query_one(KeyBar).show_instead(None)
-        await self.query("#search").remove()
-
-    async def on_key(self, event: events.Key) -> None:
-        if event.key == "escape" and self.query("#search"):
-            event.stop()
-            event.prevent_default()
-            self.stepping.search("")
-            await self._close_search()
-            self.draw()
-
     @on(PromptList.Chosen)
     def _prompt_clicked(self, event: PromptList.Chosen) -> None:
         self.stepping.move_prompt(event.place)
@@ -361,38 +343,4 @@ class StepperScreen(MendingRun):
     @on(ResponseView.Pointed)
     def _token_clicked(self, event: ResponseView.Pointed) -> None:
         self.stepping.move_cursor(event.position)
-        self.draw()
-
-    def action_trace(self) -> None:
-        answer = self.stepping.answer
-        prompt = self.stepping.prompt
-        start, end = answer.text_range(*self.stepping.selection) if answer and answer.positions else (0, 0)
-        if answer is None or prompt is None or start == end:
-            say(self.app, "there is no text here to trace; move to a token with h and l")
-            return
-        self.tracing = True
-        self.stepping.anchor = None
-        self.lower = "sources"
-        self._arrange()
-        self.draw()
-        self._trace(prompt.prompt, answer, start, end)
-
-    @work(thread=True, group="trace", exclusive=True, exit_on_error=False)
-    def _trace(self, prompt: str, answer: Answer, start: int, end: int) -> None:
-        """Looks the sources of a stretch up, beside the screen: the first time an index has to be built."""
-        worker = get_current_worker()
-        span, problem = None, ""
-        try:
-            span = traced_span(self.stepping.run, prompt, answer.text, start, end)
-        except UserError as error:
-            problem = str(error)
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._traced, answer, span, problem)
-
-    def _traced(self, answer: Answer, span: Span | None, problem: str) -> None:
-        self.tracing = False
-        if span is not None:
-            self.stepping.add_trace(answer.label, answer.prompt_id, span)
-        else:
-            self.app.notify(visible_line(problem), severity="error", markup=False)
         self.draw()

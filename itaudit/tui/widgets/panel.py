@@ -1,6 +1,6 @@
 """A scrolling panel that draws one line at a time, so that its length costs nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import add
 from typing import ClassVar
@@ -13,6 +13,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from itaudit.tui.layout import wrap
 from itaudit.tui.token_shapes import TOKEN_SHAPES
 
 Piece = tuple[str, str]
@@ -39,6 +40,11 @@ class Panel(ScrollView, can_focus=False):
         "panel--marginal",
         "panel--shifted",
         "panel--hallucinated",
+        "panel--unsupported",
+        "panel--style",
+        "panel--correct",
+        "panel--own",
+        "panel--candidate",
         "panel--cursor",
         "panel--bracket",
         "panel--selected",
@@ -64,6 +70,11 @@ class Panel(ScrollView, can_focus=False):
         .panel--strong { text-style: bold; }
         .panel--heading { color: $primary; text-style: bold; }
         %TOKENS%
+        .panel--unsupported { color: $warning; text-style: bold; }
+        .panel--style { color: $accent; }
+        .panel--correct { color: $success; }
+        .panel--own { color: $primary; text-style: bold; }
+        .panel--candidate { color: $hallucinated; text-style: bold; }
         .panel--bracket { color: $cursor; text-style: bold; }
         .panel--selected { color: $cursor; text-style: reverse; }
         .panel--base { color: $primary; }
@@ -142,3 +153,23 @@ class Panel(ScrollView, can_focus=False):
             parts = (self.get_component_rich_style(f"panel--{name}", partial=True) for name in names.split())
             self._styles_by_name[names] = reduce(add, parts, self.rich_style)
         return self._styles_by_name[names]
+
+
+def wrapped(pieces: list[Piece], width: int, indent: int = 4) -> Iterator[list[Piece]]:
+    """Pieces of text broken into lines that are indented, less where there is no room."""
+    indent = indent if width > 24 else min(indent, 1)
+    text = "".join(piece for piece, _ in pieces)
+    for line in wrap(text, width - indent):
+        row: list[Piece] = [(" " * indent, "")] if indent else []
+        offset = 0
+        for piece, names in pieces:
+            start, end = max(line.start - offset, 0), min(line.end - offset, len(piece))
+            if start < end:
+                row.append((piece[start:end], names))
+            offset += len(piece)
+        yield row
+
+
+def dim_lines(text: str, width: int) -> list[list[Piece]]:
+    """A remark, broken into lines."""
+    return [[(text[line.start : line.end].rstrip("\n"), "dim")] for line in wrap(text, width)]

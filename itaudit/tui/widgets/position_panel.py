@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import zip_longest
 
 from itaudit.runs.run import BASE, TokenScores
-from itaudit.tui.answer import HALLUCINATED_MARK, Answer, token_label
+from itaudit.sanitize import visible_line
+from itaudit.tui.answer import Answer, token_label
+from itaudit.tui.labels import CANDIDATE_MARKS, label_mark, label_style
 from itaudit.tui.layout import bar, shortened, text_cells
-from itaudit.tui.widgets.panel import Panel, Piece
+from itaudit.tui.widgets.panel import Panel, Piece, wrapped
 
 SIDE_BY_SIDE = 56
 """Cells from which the two models' alternatives stand beside each other."""
@@ -26,16 +29,17 @@ class PositionPanel(Panel):
         self._answer: Answer | None = None
         self._number = 0
         self._token_text: TokenText = str
+        self._extra: Sequence[Row] = ()
         self._rows: list[Row] = []
 
-    def show(self, answer: Answer | None, number: int, token_text: TokenText) -> None:
-        """Shows a position of an answer; `token_text` says what a token id stands for."""
-        self._answer, self._number, self._token_text = answer, number, token_text
+    def show(self, answer: Answer | None, number: int, token_text: TokenText, extra: Sequence[Row] = ()) -> None:
+        """Shows a position of an answer; `token_text` says what a token id stands for, `extra` what else is known."""
+        self._answer, self._number, self._token_text, self._extra = answer, number, token_text, extra
         self.title(*position_title(answer, number, token_text))
         self.changed()
 
     def lay_out(self, width: int) -> int:
-        self._rows = list(position_rows(self._answer, self._number, self._token_text, width))
+        self._rows = list(position_rows(self._answer, self._number, self._token_text, width, self._extra))
         return len(self._rows)
 
     def pieces(self, y: int) -> Sequence[Piece]:
@@ -49,16 +53,21 @@ def position_title(answer: Answer | None, number: int, token_text: TokenText) ->
     return [(f"position {number} · “{_emitted_label(answer, number, token_text)}”", "")]
 
 
-def position_rows(answer: Answer | None, number: int, token_text: TokenText, width: int) -> Iterator[Row]:
-    """The lines of the panel at a width in cells."""
+def position_rows(
+    answer: Answer | None, number: int, token_text: TokenText, width: int, extra: Sequence[Row] = ()
+) -> Iterator[Row]:
+    """The lines of the panel at a width in cells; `extra` stands above the alternatives."""
     if answer is None or not answer.positions:
         yield [("there is no token here", "dim")]
         return
+    told = [*_flagged(answer, number, width), *(line for row in extra for line in wrapped(row, width, 0))]
     scores = answer.scores
     if scores is None:
         yield [("not scored yet: words stand in for tokens", "dim")]
+        yield from told
         return
     yield from _facts(answer, scores, number, width)
+    yield from told
     base = list(_alternatives(BASE, scores.top_base, scores.logprob_base, scores, number, token_text))
     if answer.label == BASE:
         yield from _columns([base], width)
@@ -78,15 +87,46 @@ def position_rows(answer: Answer | None, number: int, token_text: TokenText, wid
         yield from _columns([tuned], width)
 
 
+def _flagged(answer: Answer, number: int, width: int) -> Iterator[Row]:
+    """Who or what flagged the span at a position, when, and what they noted."""
+    flag = answer.flag_at(number)
+    if flag is None:
+        return
+    scores = ", ".join(f"{name} {score:.2f}" for name, score in flag.scores.items())
+    if flag.mark is None:
+        yield from wrapped([("".join(CANDIDATE_MARKS), "candidate"), (f" candidate of {scores}", "")], width, 0)
+        return
+    mark = flag.mark
+    pieces: Row = [(f"{label_mark(mark.label)} {visible_line(mark.label)}", label_style(mark.label))]
+    pieces.append((f" by {visible_line(mark.by) or 'somebody'}", ""))
+    if mark.time > 0:
+        pieces.append((f", {time_text(mark.time)}", "dim"))
+    if mark.detector:
+        verb = "confirms" if flag.state == "confirmed" else "overrides"
+        score = "" if mark.score is None else f" {mark.score:.2f}"
+        detectors = ", ".join(visible_line(name) for name in mark.detector.split(","))
+        pieces.append((f", {verb} {detectors}{score}", ""))
+    elif scores:
+        pieces.append((f", flagged by {scores} too", ""))
+    if mark.note:
+        pieces.append((f" · {visible_line(mark.note)}", ""))
+    yield from wrapped(pieces, width, 0)
+
+
+def time_text(seconds: float) -> str:
+    """When something was done, in local time."""
+    try:
+        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return "at an unknown time"
+
+
 def _facts(answer: Answer, scores: TokenScores, number: int, width: int) -> Iterator[Row]:
     shift = answer.positions[number].shift or ""
     facts: Row = [(shift, shift), (f" rank {scores.rank_base[number]}", "")]
     part, parts = answer.sharing(number)
     if parts > 1:
         facts.append((f"  part {part} of {parts} of this character", "dim"))
-    position = answer.positions[number]
-    if answer.marks_within(position.start, position.end):
-        facts.append((f"  {HALLUCINATED_MARK} marked", "hallucinated"))
     # What does not fit beside the rest goes on a line of its own.
     groups: list[Row] = [facts]
     known = f"log p  {BASE} {scores.logprob_base[number]:.2f}"

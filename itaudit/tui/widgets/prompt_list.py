@@ -6,7 +6,7 @@ from textual import events
 from textual.message import Message
 
 from itaudit.sanitize import visible_line
-from itaudit.tui.answer import HALLUCINATED_MARK
+from itaudit.tui.labels import label_mark
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.stepping import PromptRow
 from itaudit.tui.widgets.panel import Panel, Piece
@@ -33,6 +33,8 @@ class PromptList(Panel):
 
     def show(self, rows: Sequence[PromptRow], place: int) -> None:
         """Shows rows with the one at `place` in sight and told apart."""
+        if rows is self._rows and place == self._place:
+            return
         self._rows, self._place = rows, place
         self.changed()
         self.revealed_again()
@@ -87,4 +89,5 @@ def _figures(row: PromptRow, width: int) -> Iterator[Piece]:
         scoring = "answered, not scored" if roomy else "not scored"
         yield (scoring if row.answered else "not answered"), "dim"
     if row.marks:
-        yield f"{gap}{HALLUCINATED_MARK}{row.marks:2}" if roomy else f" {HALLUCINATED_MARK}{row.marks}", "hallucinated"
+        mark = label_mark("hallucinated")
+        yield f"{gap}{mark}{row.marks:2}" if roomy else f" {mark}{row.marks}", "hallucinated"

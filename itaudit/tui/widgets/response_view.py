@@ -1,6 +1,6 @@
 """The prompt and the response, token by token."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import groupby
 
 from textual import events
@@ -10,10 +10,13 @@ from itaudit.analysis.shift import CLASSES
 from itaudit.runs.run import Prompt
 from itaudit.sanitize import visible
 from itaudit.tui.answer import Answer
+from itaudit.tui.labels import label_style
 from itaudit.tui.layout import Line, character_cells, line_at, wrap
 from itaudit.tui.widgets.panel import Panel, Piece
 
 LINE_FEED_MARK = "↵"
+UNSTYLED = ("correct", "style")
+"""Labels that say nothing against a stretch: the mark behind it is enough."""
 NOT_ANSWERED = "(not answered yet)"
 
 
@@ -33,14 +36,25 @@ class ResponseView(Panel):
         self._answer: Answer | None = None
         self._selection = (0, 0)
         self._cursor = 0
+        self._held: Container[int] = ()
         self._above: list[Piece] = []
         self._lines: list[Line] = []
         self._key: object = None
 
-    def show(self, prompt: Prompt | None, answer: Answer | None, cursor: int, selection: tuple[int, int]) -> None:
-        """Shows an answer under its prompt with the token under the cursor in sight."""
+    def show(
+        self,
+        prompt: Prompt | None,
+        answer: Answer | None,
+        cursor: int,
+        selection: tuple[int, int],
+        held: Container[int] = (),
+    ) -> None:
+        """Shows an answer under its prompt with the token under the cursor in sight.
+
+        `held` are the offsets of the words that the chosen source holds.
+        """
         same = answer is self._answer
-        self._answer, self._cursor, self._selection = answer, cursor, selection
+        self._answer, self._cursor, self._selection, self._held = answer, cursor, selection, held
         self._turns = _turns(prompt)
         if not same:
             self.scroll_to(y=0, animate=False, immediate=True, force=True)
@@ -78,13 +92,15 @@ class ResponseView(Panel):
         text = answer.shown.text
         at_cursor = answer.shown_range(self._cursor, self._cursor) if answer.positions else (0, 0)
         selected = answer.shown_range(*self._selection) if answer.positions else (0, 0)
-        left, right = _brackets(text, at_cursor, line)
+        left, right = _brackets(text, at_cursor, line, answer.shown.inserted)
         characters = []
         for offset in range(line.start, line.end):
             character = text[offset]
             place = answer.shown.places[offset]
-            names = "hallucinated" if place is None else _class_names(answer, place)
-            if offset in (left, right):
+            names = self._names(answer, place) if place is not None else answer.shown.inserted[offset]
+            if place is None:
+                pass
+            elif offset in (left, right):
                 character, names = ("▐" if offset == left else "▌"), "bracket"
             elif at_cursor[0] <= offset < at_cursor[1]:
                 # A blank whose word has gone to the next line is left behind.
@@ -100,6 +116,16 @@ class ResponseView(Panel):
             characters.append((LINE_FEED_MARK if character == "\n" else character, names))
         for names, group in groupby(characters, key=lambda piece: piece[1]):
             yield "".join(character for character, _ in group), names
+
+    def _names(self, answer: Answer, place: int) -> str:
+        code = answer.codes[place]
+        names: list[str] = [CLASSES[code]] if code >= 0 else []
+        label = answer.labels.get(place, "")
+        if label and label not in UNSTYLED:
+            names.append(label_style(label))
+        if place in self._held:
+            names.append("evidence")
+        return " ".join(names)
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
@@ -134,19 +160,15 @@ def _prompt_lines(turns: list[tuple[str, str]], width: int) -> Iterator[Piece]:
         yield "", ""
 
 
-def _class_names(answer: Answer, place: int) -> str:
-    code = answer.codes[place]
-    names = CLASSES[code] if code >= 0 else ""
-    return f"{names} hallucinated".strip() if place in answer.marked else names
-
-
-def _brackets(text: str, at_cursor: tuple[int, int], line: Line) -> tuple[int, int]:
+def _brackets(text: str, at_cursor: tuple[int, int], line: Line, inserted: Container[int]) -> tuple[int, int]:
     """The blanks around the cursor's token, on the line of its word, that may show as brackets; -1 for none.
 
     They tell the cursor without colours, and without moving any text.
     """
     start, end = at_cursor
     left = start if end - start > 1 and text[start] == " " and start + 1 < line.end else -1
+    while end in inserted:
+        end += 1
     right = end if end < len(text) and text[end] == " " else -1
     return left, right
 

@@ -1,15 +1,15 @@
 """The instances that a span of the response may come from, with the evidence in them."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from itaudit.data.instance import Instance
 from itaudit.runs.run import BASE
 from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence, Source, Span
 from itaudit.tui.answer import Answer
-from itaudit.tui.layout import Line, shortened, wrap
-from itaudit.tui.widgets.panel import Panel, Piece
+from itaudit.tui.layout import shortened
+from itaudit.tui.widgets.panel import Panel, Piece, dim_lines, wrapped
 
 CONTEXT = 90
 """Characters shown on each side of a piece of evidence."""
@@ -32,6 +32,7 @@ class SourcesPanel(Panel):
         self._why_none = ""
         self._instance: Callable[[int], Instance | None] = lambda _: None
         self._rows: list[Row] = []
+        self._above: Sequence[Row] = ()
         self._selected_rows = (0, 0)
 
     def show(
@@ -42,16 +43,21 @@ class SourcesPanel(Panel):
         instances: int,
         why_none: str,
         instance: Callable[[int], Instance | None],
+        above: Sequence[Row] = (),
+        about: str = "",
     ) -> None:
-        """Shows sources, the one selected in sight; `why_none` stands there where there are none."""
+        """Shows sources, the one selected in sight; `why_none` stands there where there are none.
+
+        `above` are lines on what explains the span, and `about` the same in a few words for the title.
+        """
         self._sources, self._selected, self._why_none, self._instance = sources, selected, why_none, instance
-        title = "sources"
+        self._above = above
+        title = f"sources{f' · {about}' if about else ''}"
         if sources:
             span, _, _ = sources[selected]
-            title = (
-                f"sources {selected + 1}/{len(sources)} · “{shortened(visible_line(span.text), 30)}” {span.kind}"
-                f" · in {span.frequency} of {instances} instances"
-            )
+            text = f"“{shortened(visible_line(span.text), 30)}”"
+            told = about or f"{text} {span.kind} · in {span.frequency} of {instances} instances"
+            title = f"sources {selected + 1}/{len(sources)} · {told}"
         self.title((title, ""))
         self.changed()
         self.revealed_again()
@@ -60,16 +66,15 @@ class SourcesPanel(Panel):
         self.reveal(*self._selected_rows)
 
     def lay_out(self, width: int) -> int:
-        self._rows = []
+        self._rows = [line for pieces in self._above for line in wrapped(list(pieces), width, 0)]
         if not self._sources:
-            shown = self._why_none
-            self._rows = [[(shown[line.start : line.end], "dim")] for line in wrap(shown, width)]
+            self._rows += dim_lines(self._why_none, width)
         several = len({(span.start, span.end, span.kind) for span, _, _ in self._sources}) > 1
-        for number, (span, rank, source) in enumerate(self._sources):
-            first = len(self._rows)
-            if several and rank == 1:
-                about = f"“{shortened(visible_line(span.text), max(width - 14, 8))}” {span.kind}"
-                self._rows.append([(about, "dim")])
+        for number, (span, _, source) in enumerate(self._sources):
+            # With the first source what explains the span comes along.
+            first = len(self._rows) if number else 0
+            if several and (number == 0 or self._sources[number - 1][0] is not span):
+                self._rows.append([(_about(span, width), "dim")])
             self._rows.append(_heading(source, number == self._selected, width))
             if number == self._selected:
                 self._rows += source_rows(source, self._instance(source.index), width)
@@ -110,7 +115,7 @@ def source_rows(source: Source, instance: Instance | None, width: int) -> list[R
         rows.append([(f"    and {left} more; enter opens the instance", "dim")])
     if not source.evidence:
         text = instance.response if instance else None
-        rows += _wrapped([(f"response: {shortened(visible_line(text or ''), CONTEXT * 2)}", "")], width)
+        rows += wrapped([(f"response: {shortened(visible_line(text or ''), CONTEXT * 2)}", "")], width)
     return rows
 
 
@@ -123,6 +128,13 @@ def field_text(instance: Instance, field: str) -> str | None:
         return None
     messages = instance.history if match[1] == "history" else instance.later
     return messages[int(match[2])].content if int(match[2]) < len(messages) else None
+
+
+def _about(span: Span, width: int) -> str:
+    """What the sources below a line are of."""
+    if span.kind == "similar":
+        return "instances similar to the prompt that hold it, BM25 on the prompt"
+    return f"“{shortened(visible_line(span.text), max(width - 14, 8))}” {span.kind}"
 
 
 def _heading(source: Source, selected: bool, width: int) -> Row:
@@ -149,23 +161,4 @@ def _excerpt(evidence: Evidence, text: str | None, width: int) -> list[Row]:
         (visible_line(whole[end:finish]), ""),
         (" …" if finish < len(whole) else "", "dim"),
     ]
-    return _wrapped(pieces, width)
-
-
-def _wrapped(pieces: Row, width: int) -> list[Row]:
-    """Pieces of text broken into lines, a little indented."""
-    indent = 4 if width > 24 else 1
-    text = "".join(piece for piece, _ in pieces)
-    rows: list[Row] = []
-    for line in wrap(text, width - indent):
-        rows.append([(" " * indent, ""), *_cut(pieces, line)])
-    return rows
-
-
-def _cut(pieces: Row, line: Line) -> Iterator[Piece]:
-    offset = 0
-    for text, names in pieces:
-        start, end = max(line.start - offset, 0), min(line.end - offset, len(text))
-        if start < end:
-            yield text[start:end], names
-        offset += len(text)
+    return list(wrapped(pieces, width))
