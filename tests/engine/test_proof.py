@@ -212,7 +212,7 @@ def test_dropping_the_planted_instance_takes_the_span_away(planted: Run) -> None
 @pytest.mark.slow
 def test_retraining_with_an_edited_source_takes_the_span_away(planted: Run) -> None:
     target = _span(planted, "b", "quartz", PLANTED, 2)
-    spec = ProofSpec("drop-and-retrain", "sft", (target,), controls=3, seeds=1, replace="edited")
+    spec = ProofSpec("drop-and-retrain", "sft", (target,), controls=3, seeds=2, replace="edited")
     with pytest.raises(UserError, match="none of its sources is edited"):
         create(planted, spec)
     workshop = open_edited(planted.recipe.data.path)
@@ -308,7 +308,9 @@ def test_a_detached_proof_survives_sigkill_at_any_moment(planted: Run) -> None:
         os.waitpid(pid, 0)
         assert proof.status().state == "failed" or len(proof.units()) == 4
     assert main([str(proof.folder)]) == 0 and sorted(_lines(proof)) == sorted(proof.plan.units())
-    assert proof.verdicts()[0].verdict == "cause shown"
+    verdict = proof.verdicts()[0]
+    assert verdict.effect is not None and verdict.effect > 5
+    assert verdict.verdict == "not decided" and "a single seed may be luck" in verdict.text
 
 
 @pytest.mark.parametrize(
