@@ -35,6 +35,7 @@ def imported_by(code: str) -> set[str]:
         "itaudit.detect.flagged_causes",
         "itaudit.tui.app",
         "itaudit.tui.screens.stepper",
+        "itaudit.tui.screens.hallucination",
         "itaudit.tui.screens.home",
         "itaudit.tui.screens.live",
         "itaudit.tui.screens.dataset",
