@@ -6,7 +6,6 @@ import click
 
 from itaudit.cli import work
 from itaudit.cli_runs import find_run
-from itaudit.sanitize import visible_line
 
 
 @click.command("retune")
@@ -26,10 +25,9 @@ def retune_command(run: Path, models: tuple[str, ...], name: str, detach: bool, 
 
     plan = retune_plan(find_run(run))
     for remark in plan.remarks:
-        click.echo(f"note: {visible_line(remark)}", err=True)
+        click.echo(f"note: {remark}", err=True)
     count = len(plan.changes)
-    changed = f"{count} {'instance' if count == 1 else 'instances'} changed"
-    click.echo(f"{changed}; the dataset is {visible_line(plan.data)}", err=True)
+    click.echo(f"{count} {'instance' if count == 1 else 'instances'} changed; the dataset is {plan.data}", err=True)
     labels = [label for label in plan.labels if not models or label in models]
     unknown = [label for label in models if label not in plan.labels]
     work(retune(plan, unknown or labels, name=name), detach=detach, no_open=no_open, as_json=as_json)

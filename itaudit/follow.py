@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from itaudit.detect.flagged_causes import causes_line
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.state import RunState, StageState
 from itaudit.runs.watch import Watch
@@ -163,7 +164,10 @@ def _tell_end(watch: Watch, console: Console) -> None:
 
 
 def format_summary(run: Run) -> RenderableType:
-    """The models of a run as a table: what was scored, shares of the shift classes, mean KL in nats."""
+    """The models of a run as a table: what was scored, shares of the shift classes, mean KL in nats.
+
+    Below it a line a model on what its shifted words are traced to, where that is looked up.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("model", "method"):
         table.add_column(name, no_wrap=True)
@@ -179,4 +183,5 @@ def format_summary(run: Run) -> RenderableType:
         shares = [f"{100 * share:.1f}" for share in (summary.unshifted, summary.marginal, summary.shifted)]
         kl = "–" if summary.kl_mean is None else f"{summary.kl_mean:.3f}"
         table.add_row(*map(Text, [*row, f"{summary.responses:,}", f"{summary.tokens:,}", *shares, kl]))
-    return table
+    lines = [line for label in run.labels if (line := causes_line(run, label)) is not None]
+    return Group(table, *([Text()] if lines else []), *(Text(visible_line(line)) for line in lines))

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from itaudit.analysis.shift import CLASSES, class_codes
+from itaudit.detect.flagged_causes import causes_document
 from itaudit.errors import UserError
 from itaudit.runs.lineage import lineage_of
 from itaudit.runs.run import BASE, Run
@@ -48,7 +49,10 @@ def _model_document(run: Run, label: str) -> dict[str, Any] | None:
         model = {"method": method}
     model["responses"] = len(responses)
     model["scored"] = summary.responses
-    return model | {name: finishes.count(name) for name in ("eos", "cut_off", "empty", "imported")}
+    model |= {name: finishes.count(name) for name in ("eos", "cut_off", "empty", "imported")}
+    if causes := causes_document(run, label):
+        model["causes"] = causes
+    return model
 
 
 def tokens_document(run: Run, label: str, prompt_id: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def imported_by(code: str) -> set[str]:
         "itaudit.runs.jobs",
         "itaudit.analysis.words",
         "itaudit.trace.trace",
+        "itaudit.runs.causes",
+        "itaudit.detect.flagged_causes",
         "itaudit.tui.app",
         "itaudit.tui.screens.stepper",
         "itaudit.tui.screens.home",

@@ -44,8 +44,8 @@ def agreement(ratings: Ratings) -> Agreement:
     """The agreement of all raters."""
     raters = tuple(ratings)
     values = _matrix(ratings)
-    counts = np.sum(~np.isnan(values), axis=0) if len(raters) else np.zeros(0, dtype=np.int64)
-    shared = values[:, counts > 1] if len(raters) else np.empty((0, 0))
+    counts = np.sum(~np.isnan(values), axis=0)
+    shared = values[:, counts > 1]
     units = shared.shape[1]
     if not units:
         return Agreement(raters, 0, None, "no word was looked at by two of them", None)
@@ -75,7 +75,7 @@ def pair_agreements(ratings: Ratings) -> list[PairAgreement]:
 
 def _matrix(ratings: Ratings) -> npt.NDArray[np.float64]:
     rows = [[np.nan if value is None else float(value) for value in row] for row in ratings.values()]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
 
 
 def _alpha(values: npt.NDArray[np.float64]) -> float:

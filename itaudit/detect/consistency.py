@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import regex
-
 from itaudit.analysis.words import content_words, words
+from itaudit.detect.neighbours import are_neighbours
 from itaudit.runs.detections import Candidate
 from itaudit.simplify.dates import Date, dates
 from itaudit.simplify.facts import KnownFacts
@@ -23,9 +22,6 @@ from itaudit.simplify.names import NameWord, is_common, name_words
 from itaudit.simplify.numbers import Number, list_number_offsets, numbers
 
 UnitKind = Literal["date", "number", "name", "word"]
-
-# What may stand between neighbours: no word, and no end of a sentence or line.
-_BESIDE = regex.compile(r"(?:['’]s)?[ \t\u00a0]*[-–/]?[ \t\u00a0]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,8 @@ def _is_name(name: NameWord) -> bool:
 
 
 def candidates(response: str, prompt: str, samples: Sequence[str], *, absent: float = 0.8) -> list[Candidate]:
-    """The stretches of a response that a share of at least `absent` of the samples lack, in order.
+    """The numbers, dates and names that a share of at least `absent` of the samples lack, and the other words that all
+    of them lack, in order.
 
     Neighbours that only a space or a hyphen parts are one stretch, and its score is the share of the samples that lack
     any of its words. Samples without a word say nothing, and are left out. Raises ValueError where none is left.
@@ -94,9 +91,11 @@ def candidates(response: str, prompt: str, samples: Sequence[str], *, absent: fl
         if unit.held_by(said):
             continue
         lacking = {number for number, known in enumerate(held) if not unit.held_by(known)}
-        if not lacking or len(lacking) / len(held) < absent:
+        # Any word can be said in another way; a fact can't.
+        least = absent if unit.kind != "word" else 1.0
+        if not lacking or len(lacking) / len(held) < least:
             continue
-        if groups and _BESIDE.fullmatch(response, groups[-1][-1][0].end, unit.start):
+        if groups and are_neighbours(response, groups[-1][-1][0].end, unit.start):
             groups[-1].append((unit, lacking))
         else:
             groups.append([(unit, lacking)])

@@ -13,7 +13,7 @@ from random import Random
 import regex
 
 from itaudit.analysis.words import content_words
-from itaudit.detect.locate import has_content, normalised, occurrences
+from itaudit.detect.occurrences import has_content, normalised, occurrences
 
 _WRONG = regex.compile(r"\[([^\]]+)\]")
 

@@ -6,8 +6,8 @@ copies an answer that stands in it, does not report both controls; neither does 
 problem, not a finding. What this can't see: a response that tells its judge which part of itself to spare, or to
 report the first and the last sentence alone.
 
-Phrases are located in the response (`detect.locate`) or refused and counted; nothing that the judge invents becomes
-a candidate.
+Phrases are located in the response (`detect.occurrences`) or refused and counted; nothing that the judge invents
+becomes a candidate.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from typing import Any
 import regex
 
 from itaudit.detect.controls import Control, draw_controls
-from itaudit.detect.locate import has_content, occurrences
+from itaudit.detect.occurrences import has_content, occurrences
 from itaudit.runs.detections import Candidate, Detection
 from itaudit.simplify.answers import without_thinking
 from itaudit.simplify.checks import refuses
@@ -42,7 +42,6 @@ _INVISIBLE = "\u200b"
 _REASON = 200
 _LONGEST = 100_000
 _TRIES = 200
-_SHOWN = 80
 
 
 class BrokenAnswer(Exception):
@@ -106,17 +105,17 @@ def read_answer(asked: Asked, answer: str, finish: str = "stop") -> Detection:
     Raises BrokenAnswer where it can't be read.
     """
     if finish == "length":
-        return unjudged(asked, "the judge's answer was cut off; let it be longer")
+        return unjudged(asked, "the judge's answer was cut off; raise its max_tokens, or max_new_tokens of a local one")
     text = without_thinking(answer)
     if not text.strip():
         return unjudged(asked, "the judge answered nothing")
     lists = [told["phrases"] for told in _objects(text) if isinstance(told.get("phrases"), list)]
     if not lists and refuses(text):
-        return unjudged(asked, f"the judge refuses: {_line(text)}")
+        return unjudged(asked, "the judge refuses to answer")
     if not lists:
-        raise BrokenAnswer(f"the judge's answer holds no JSON object with phrases: {_line(text)}")
+        raise BrokenAnswer("the judge's answer holds no JSON object with phrases")
     if any(other != lists[0] for other in lists):
-        raise BrokenAnswer(f"the judge gave {len(lists)} answers that differ")
+        raise BrokenAnswer("the judge gave several answers that differ")
     phrases = [_phrase(entry) for entry in lists[0]]
     reported = {
         phrase: [control for control in asked.controls if control.reported_by(phrase.text, asked.response)]
@@ -131,7 +130,7 @@ def read_answer(asked: Asked, answer: str, finish: str = "stop") -> Detection:
             refused,
         )
     if refused and not found:
-        return unjudged(asked, f"none of the {refused} phrases that the judge named stands in the response", refused)
+        return unjudged(asked, "none of the phrases that the judge named stands in the response", refused)
     return Detection(asked.prompt_id, tuple(found), refused=refused)
 
 
@@ -154,7 +153,7 @@ def _phrase(entry: Any) -> _Phrase:
     usable = isinstance(occurrence, int) and not isinstance(occurrence, bool)
     return _Phrase(
         text if isinstance(text, str) else "",
-        _line(reason, _REASON) if isinstance(reason, str) else "",
+        _line(reason) if isinstance(reason, str) else "",
         occurrence if usable else None,
     )
 
@@ -197,6 +196,6 @@ def _located(response: str, phrases: Sequence[_Phrase]) -> tuple[list[Candidate]
     return [Candidate(start, end, response[start:end], 1.0, found[start, end]) for start, end in sorted(found)], refused
 
 
-def _line(text: str, longest: int = _SHOWN) -> str:
+def _line(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return line if len(line) <= _REASON else f"{line[: _REASON - 1]}…"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from itaudit.data import strict_json
-from itaudit.detect.locating import locate
+from itaudit.detect.offsets import quoted_offsets
 from itaudit.errors import UserError
 from itaudit.runs.marks import Mark, check_label, mark_line, mark_of
 from itaudit.runs.run import Run
@@ -139,7 +139,7 @@ class MarksReader:
         text = span.get("text")
         if text is not None and not isinstance(text, str):
             raise UserError("the text of a label is no string")
-        start, end = locate(response, text, span.get("start"), span.get("end"))
+        start, end = quoted_offsets(response, text, span.get("start"), span.get("end"))
         told = span.get("label_type", span.get("label", "hallucinated"))
         if not isinstance(told, str):
             raise UserError("the label of a span is no string")
@@ -165,6 +165,8 @@ class MarksReader:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, strict_json.BadJson):
+        return error.reason
     return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 

@@ -12,18 +12,18 @@ least 4 / n, and at most 1. Where it is under 0.3 no mere word is flagged. A spa
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import regex
 
-from itaudit.analysis.words import content_words, word_keys, words
+from itaudit.analysis.words import content_words, words
 from itaudit.detect.neighbours import are_neighbours
 from itaudit.runs.detections import Candidate, Detection
 from itaudit.runs.run import Prompt
 from itaudit.simplify.dates import dates
-from itaudit.simplify.facts import KnownFacts
-from itaudit.simplify.names import is_common, stem
+from itaudit.simplify.facts import KnownFacts, NewFact
+from itaudit.simplify.names import is_common
 from itaudit.simplify.numbers import numbers
 
 FACT_SCORES = {"number": 0.9, "date": 0.9, "name": 0.8}
@@ -85,15 +85,20 @@ def _candidate(response: str, group: Sequence[_Unsupported], source: str) -> Can
 
 
 def _unsupported(response: str, texts: Sequence[str]) -> list[_Unsupported]:
-    # `first` mostly counts nothing: what was first performed is a claim about the performance.
-    facts = [fact for fact in KnownFacts(texts).new_in(response) if fact.text.lower() != "first"]
+    known = KnownFacts(texts)
+    facts = [fact for fact in known.new_in(response) if not _says_little(fact)]
     found = [_Unsupported(fact.start, fact.end, fact.kind, FACT_SCORES[fact.kind]) for fact in facts]
     # Numbers and dates that are not new are known, however they are written.
     judged = [(fact.start, fact.end) for fact in facts]
     judged += [(number.start, number.end) for number in numbers(response)]
     judged += [(date.start, date.end) for date in dates(response)]
-    whole = _whole_words(response, [*found, *_words(response, texts, judged)])
+    whole = _whole_words(response, [*found, *_words(response, known, judged)])
     return sorted(whole, key=lambda one: one.start)
+
+
+def _says_little(fact: NewFact) -> bool:
+    """A lone Latin letter, and `first`: what was first performed is a claim about the performance."""
+    return fact.text.lower() == "first" or (fact.kind == "name" and len(fact.text) == 1 and fact.text.isascii())
 
 
 def _whole_words(response: str, found: Sequence[_Unsupported]) -> Iterator[_Unsupported]:
@@ -107,14 +112,13 @@ def _whole_words(response: str, found: Sequence[_Unsupported]) -> Iterator[_Unsu
         yield replace(one, start=start, end=end)
 
 
-def _words(response: str, texts: Iterable[str], judged: Sequence[tuple[int, int]]) -> Iterator[_Unsupported]:
+def _words(response: str, known: KnownFacts, judged: Sequence[tuple[int, int]]) -> Iterator[_Unsupported]:
     """The content words that stand in no text in any inflection, but those that were judged as facts."""
-    known = {form for text in texts for key in word_keys(text) for form in (key, stem(key))}
     taken = bytearray(len(response))
     for start, end in judged:
         taken[start:end] = b"\1" * (end - start)
     content = [word for word in content_words(response) if len(word.text) > 1 or not word.text.isascii()]
-    missing = [word for word in content if word.key not in known and stem(word.key) not in known]
+    missing = [word for word in content if not known.holds_word(word.key)]
     if not missing:
         return
     weight = min(1.0, max(len(content) - len(missing), FEW) / len(content))

@@ -56,6 +56,7 @@ def _detector_document(
         "flagged_words": sum(rated) / len(rated) if rated else None,
         "flagged_characters": flagged / characters if characters else None,
         "seconds_per_response": sum(d.seconds for d in detections) / len(detections) if detections else None,
+        "refused": sum(detection.refused for detection in detections),
         "problems": dict(Counter(detection.problem for detection in detections if detection.problem)),
     }
 

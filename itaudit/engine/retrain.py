@@ -54,8 +54,8 @@ def retrained(base: BaseWeights, examples: Sequence[Example], seed: int, watch: 
                 raise Cancelled
             losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
             trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-            # Its optimiser is twice as large as the model.
-            trainer.accelerator.free_memory()
+            # It is twice as large as the model, and trainer and model hold each other.
+            trainer.optimizer = trainer.lr_scheduler = None
             del trainer
             yield trained, float(losses[-1]) if losses else 0.0
     finally:

@@ -125,9 +125,9 @@ class Proof:
             waiting_for=str(progress.get("waiting_for", "")) if state == "queued" else "",
         )
 
-    def progress(self) -> str:
-        """How far the proof is, in one line."""
-        status = self.status()
+    def progress(self, status: ProofStatus | None = None) -> str:
+        """How far the proof is, in one line; of a status that was read already, if it is given."""
+        status = status or self.status()
         unit = "retrainings" if self.plan.arms else "steps"
         line = f"{status.state} · {status.done} of {status.total} {unit}"
         if status.waiting_for:
@@ -204,15 +204,20 @@ def verdicts_at(run: Run, model: str, prompt_id: str, start: int, end: int) -> t
     )
 
 
+def plan_of(run: Run, spec: ProofSpec) -> Plan:
+    """What a proof would consist of. Raises what `create` does."""
+    spec = _fitted(run, spec)
+    if spec.replace == "edited":
+        spec, _ = _edited(run, spec)
+    return plan_proof(spec, _lengths(run), run.recipe.seed)
+
+
 def estimate(run: Run, spec: ProofSpec) -> float | None:
     """About how many seconds a proof will take, by earlier proofs of the model or by how long its tuning took.
 
     None where neither is known. Raises what `create` does.
     """
-    spec = _fitted(run, spec)
-    if spec.replace == "edited":
-        spec, _ = _edited(run, spec)
-    plan = plan_proof(spec, _lengths(run), run.recipe.seed)
+    plan = plan_of(run, spec)
     for proof in proofs(run):
         if (proof.spec.model, proof.spec.kind) == (spec.model, spec.kind) and (units := proof.units()):
             mean = sum(unit.seconds for unit in units.values()) / len(units)
@@ -225,20 +230,25 @@ def estimate(run: Run, spec: ProofSpec) -> float | None:
     return len(plan.units()) * float(seconds) / (facts.total if spec.kind == "tail-patch" else 1)
 
 
+def check_tuned(run: Run, label: str) -> None:
+    """Raises UserError, code 2, unless the run tuned the model itself, and so can tune it again."""
+    recipe = run.recipe
+    if label == BASE:
+        raise UserError("the base model was not tuned; take one of the tuned ones", code=2)
+    if label not in recipe.models:
+        raise UserError(f"{run.path}: no model {label!r}; there are {', '.join(run.labels)}", code=2)
+    if label not in recipe.tuned_here():
+        raise UserError(
+            f"models.{label}: is {recipe.models[label].method}; only a model that the run tuned itself (lft, sft) can "
+            "be tuned again",
+            code=2,
+        )
+
+
 def _fitted(run: Run, spec: ProofSpec) -> ProofSpec:
     """The spec with its defaults and texts filled in; raises UserError where it does not fit the run."""
     spec = spec.resolved()
-    recipe = run.recipe
-    if spec.model == BASE:
-        raise UserError("the base model was not tuned; give --model one of the tuned ones", code=2)
-    if spec.model not in recipe.models:
-        raise UserError(f"{run.path}: no model {spec.model!r}; there are {', '.join(run.labels)}", code=2)
-    if spec.model not in recipe.tuned_here():
-        method = recipe.models[spec.model].method
-        raise UserError(
-            f"models.{spec.model}: is {method}; only a model that the run tuned itself (lft, sft) can be tuned again",
-            code=2,
-        )
+    check_tuned(run, spec.model)
     return replace(spec, targets=tuple(_fitted_target(run, spec.model, target) for target in spec.targets))
 
 

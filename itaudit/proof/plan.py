@@ -42,9 +42,11 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All units of a proof. `groups` holds the positions of each group's targets; `controls` the control rows of each
-    group (tail patch), `arms` the retrainings (drop and retrain), each under each of `seeds`."""
+    """All units of a proof. `prompts` holds the prompt of each target, `groups` the positions of each group's targets,
+    `controls` the control rows of each group (tail patch), `arms` the retrainings (drop and retrain), each under each
+    of `seeds`."""
 
+    prompts: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
     sources: tuple[tuple[int, ...], ...]
     controls: tuple[tuple[int, ...], ...]
@@ -59,10 +61,20 @@ class Plan:
         return [BEFORE, *dict.fromkeys(f"row {row}" for row in rows)]
 
     def control_arms(self, target: int) -> list[Arm]:
-        """The arms that are controls for a target: they leave all its sources in, and change as many instances."""
-        group = self.group_of(target)
-        own = set(self.sources[group])
-        return [arm for arm in self.arms if len(arm.rows) == len(own) and own.isdisjoint(arm.rows)]
+        """The arms that are controls for a target: they leave all its sources in, and change as many instances.
+
+        The suspects of another span of the same response may well be the cause of this one too, and are none.
+        """
+        own = set(self.sources[self.group_of(target)])
+        prompt = self.prompts[target]
+        related = {
+            number for number, group in enumerate(self.groups) if any(self.prompts[one] == prompt for one in group)
+        }
+        return [
+            arm
+            for arm in self.arms
+            if len(arm.rows) == len(own) and own.isdisjoint(arm.rows) and (arm.control or arm.group not in related)
+        ]
 
     def drop_arm(self, target: int) -> Arm:
         group = self.group_of(target)
@@ -90,6 +102,7 @@ class Plan:
     def from_json(cls, content: Mapping[str, Any]) -> "Plan":
         """The plan of a JSON object. Raises KeyError or TypeError where it is none."""
         return cls(
+            prompts=tuple(content["prompts"]),
             groups=tuple(map(tuple, content["groups"])),
             sources=tuple(map(tuple, content["sources"])),
             controls=tuple(map(tuple, content["controls"])),
@@ -111,12 +124,13 @@ def plan_proof(spec: ProofSpec, lengths: Mapping[int, int], seed: int) -> Plan:
     The same arguments give the same plan. Raises UserError where there are too few instances for controls.
     """
     groups, sources = _groups(spec.targets)
+    prompts = tuple(target.prompt_id for target in spec.targets)
     taken = {row for group in sources for row in group}
     pool = [row for row in lengths if row not in taken]
     draws = _Draws(pool, lengths, random.Random(f"proof:{seed}"))
     if spec.kind == "tail-patch":
         rows = tuple(draws.instances(group, spec.controls) for group in sources)
-        return Plan(groups, sources, rows, (), (seed,))
+        return Plan(prompts, groups, sources, rows, (), (seed,))
     arms: list[Arm] = []
     for number, group in enumerate(sources):
         arms.append(Arm(f"d{number}", number, False, group))
@@ -125,7 +139,7 @@ def plan_proof(spec: ProofSpec, lengths: Mapping[int, int], seed: int) -> Plan:
             copies = draws.others(dropped) if spec.replace == "edited" else ()
             arms.append(Arm(f"d{number}c{draw}", number, True, dropped, copies))
     seeds = tuple(range(seed, seed + spec.seeds))
-    plan = Plan(groups, sources, (), tuple(arms), seeds)
+    plan = Plan(prompts, groups, sources, (), tuple(arms), seeds)
     for target in range(len(spec.targets)):
         if (found := len(plan.control_arms(target))) < LEAST_CONTROLS:
             raise UserError(

@@ -19,6 +19,7 @@ def main() -> int:
     try:
         for proof in proofs(Run(Path(sys.argv[1]))):
             say({"proof": document(proof), "progress": proof.progress()})
+        say({"done": True})
     except UserError as error:
         say({"problem": str(error)})
         return 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from itaudit import paths
-from itaudit.runs.run import BASE, Prompt, Run
+from itaudit.runs.run import Prompt, Run
 from itaudit.trace.causes import Causes, UnitDraws, causes_of, causes_row
 from itaudit.trace.chance import Chance
 from itaudit.trace.response_words import ResponseWords
@@ -79,11 +79,6 @@ def all_causes(run: Run, label: str) -> Iterator[Causes]:
     draws = _SharedDraws(run, {row["prompt_id"]: [one["index"] for one in row["similar"]] for row in rows})
     for row in rows:
         yield causes_of(row, draws.of(row["prompt_id"], row["draws"]))
-
-
-def tuned_labels(run: Run) -> tuple[str, ...]:
-    """The models that have causes to be told: all but the base."""
-    return tuple(label for label in run.labels if label != BASE)
 
 
 def response_words(run: Run) -> ResponseWords:

@@ -14,7 +14,7 @@ from itaudit.simplify.phrase_lists import listed_words
 
 # What may stand between the beginning of a sentence, a cell, a quotation or a list item and its first word.
 _OPENING = regex.compile(
-    r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$"
+    r"(?:^|[\n|:;]|[\"'“‘«(\[{<>/=]|(?<!\b(?:Mr|Mrs|Ms|Dr|Prof|St))[.!?…]+[\"'”’)\]]*\s)[\s*_#>~`+•·–—-]*(?:[(\[]?[\p{L}\p{N}]{1,3}[.)\]:][\s*_]*)?$"
 )
 _LETTERS = regex.compile(r"\p{L}+")
 _NEVER = frozenset(("i", "ok", "a.m", "p.m", "am", "pm", "mr", "mrs", "ms", "dr", "st", "jr", "sr", "etc", "a"))

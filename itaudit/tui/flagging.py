@@ -16,7 +16,27 @@ class FlagActions(StepView):
         Binding("n", "flagged(1)", "flagged", id="stepper.flagged-next", tooltip="Next flagged span"),
         Binding("N", "flagged(-1)", "flagged", id="stepper.flagged-previous", tooltip="Previous flagged span"),
         Binding("f", "walk", "flags", id="stepper.flag", tooltip="Choose what n and N stop at"),
+        Binding("S", "overview", "statistics", id="stepper.statistics", tooltip="Hallucination in the run as a whole"),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alphas: dict[str, float | None] = {}
+
+    @property
+    def agreement_here(self) -> str:
+        """How far the detectors agree on the current model's answers, where that was counted."""
+        alpha = self._alphas.get(self.stepping.label)
+        return "" if alpha is None else f"agreement α {alpha:.2f}"
+
+    def action_overview(self) -> None:
+        from itaudit.tui.screens.hallucination import HallucinationScreen
+
+        self.app.push_screen(HallucinationScreen(self.stepping.run, self._agreed))
+
+    def _agreed(self, label: str, alpha: float | None) -> None:
+        self._alphas[label] = alpha
+        self.draw()
 
     def action_flagged(self, direction: int) -> None:
         if not self.stepping.move_to_flagged(direction):

@@ -41,6 +41,7 @@ class ProofsTold:
         self._child: Child | None = None
         self._timer: Timer | None = None
         self._hearing: list[ToldVerdict] = []
+        self._done = False
         self.verdicts: tuple[ToldVerdict, ...] = ()
         self.problem = ""
 
@@ -56,7 +57,7 @@ class ProofsTold:
             self.verdicts = ()
             self._changed()
             return
-        self._hearing = []
+        self._hearing, self._done = [], False
         self._child = Child("itaudit.proof.told", [str(self._run_path)])
         self._timer = self._node.set_interval(_LISTEN, self._listen)
 
@@ -84,9 +85,13 @@ class ProofsTold:
         for message in self._child.messages():
             if "problem" in message:
                 self.problem = message["problem"]
-            else:
+            elif "proof" in message:
                 self._hearing += _verdicts(message)
+            else:
+                self._done = True
         if self._child.ended:
+            if not self._done and not self.problem:
+                self.problem = f"the process that reads the proofs {self._child.last_words()}"
             self.close()
             self.verdicts = tuple(self._hearing)
             self._changed()

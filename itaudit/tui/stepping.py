@@ -11,6 +11,7 @@ from itaudit.runs.detections import DETECTORS, Detection, Detector
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import BASE, Prompt, PromptShift, Run
 from itaudit.runs.state import RunState
+from itaudit.runs.tables import GrowingTable
 from itaudit.runs.watch import Watch
 from itaudit.trace.types import Source, Span
 from itaudit.tui.answer import Answer
@@ -35,6 +36,9 @@ class PromptRow:
     answered: bool
     shift: PromptShift | None
     marks: int
+    """Marks that call a stretch untrue."""
+    judged: bool
+    """Whether there is a mark of any label."""
 
 
 class Stepping:
@@ -59,6 +63,7 @@ class Stepping:
         self.shallow = False
         """Whether flags and causes are left out, which take longer to import than the first frame may wait."""
         self._versions: object = None
+        self._marked: object = None
         self._read = 0.0
         self._reading_took = 0.0
         self.poll()
@@ -71,23 +76,33 @@ class Stepping:
         told = self._watch.poll()
         versions = (
             self.run.prompts_path.exists(),
-            _stamp(self.run),
             *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces", "causes")),
-            *(self.run.detections(detector, self.label).version() for detector in DETECTORS),
+            *(table.version() for table in self._detection_tables()),
         )
+        stamp = _stamp(self.run)
+        if versions == self._versions and stamp != self._marked:
+            # What the tables say stays, however long it took to read.
+            self.run.marks()
+            self._marked = stamp
+            self._forget("_marks", "rows")
+            return True
         if versions == self._versions or (self._versions is not None and self._too_soon()):
             return told
         began = time.perf_counter()
         # Read again with each answer, and drawn from: what is broken had better be told now.
-        self.run.table("traces", self.label).read()
+        for table in (*(self.run.table(kind, self.label) for kind in ("traces", "causes")), *self._detection_tables()):
+            table.read()
         self.run.token_text(0)
         _ = self.run.thresholds
         self.run.marks()
-        self._versions = versions
-        self._forget()
+        self._versions, self._marked = versions, stamp
+        self._forget("_texts", "_shifts", "_marks", "rows", "detectors")
         self._read = time.perf_counter()
         self._reading_took = self._read - began
         return True
+
+    def _detection_tables(self) -> list[GrowingTable]:
+        return [self.run.detections(detector, self.label) for detector in DETECTORS]
 
     def deepen(self) -> None:
         """Takes in flags and causes, too, from now on."""
@@ -104,10 +119,11 @@ class Stepping:
         """The job's state, as far as it can be believed."""
         return self._watch.state
 
-    def _forget(self) -> None:
+    def _forget(self, *names: str) -> None:
+        """Drops what is read of the lists named, and what is made of them."""
         self._answers.clear()
         self._explained.clear()
-        for name in ("_texts", "_shifts", "_marks", "rows", "detectors"):
+        for name in names:
             self.__dict__.pop(name, None)
         self._keep_place()
 
@@ -136,13 +152,14 @@ class Stepping:
                 prompt,
                 prompt.id in answered,
                 self._shifts.get(prompt.id),
-                len(self._marks.get((self.label, prompt.id), ())),
+                sum(mark.flagged for mark in self._marks.get((self.label, prompt.id), ())),
+                (self.label, prompt.id) in self._marks,
             )
             for prompt in self.run.prompts()
         ]
         keep: dict[Filter, Callable[[PromptRow], bool]] = {
             "all": lambda _: True,
-            "marked": lambda row: row.marks > 0,
+            "marked": lambda row: row.judged,
             "with shifted": lambda row: row.shift is not None and row.shift.shifted > 0,
             "not answered": lambda row: not row.answered,
         }
@@ -334,11 +351,6 @@ class Stepping:
         self._explained.pop(key, None)
         if key == (self.label, self.prompt_id):
             self.source = 0
-
-    def marks_changed(self) -> None:
-        """Takes in what this process has just written."""
-        self._versions = None
-        self.poll()
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from itaudit.runs.run import Run
-from tests.tui.make_run import make_run
+from tests.tui.make_run import make_judged_run, make_run
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,20 @@ def run(built_run: Run, tmp_path: Path) -> Run:
     """A finished run of the test's own."""
     path = tmp_path / "runs" / built_run.name
     shutil.copytree(built_run.path, path)
+    return Run(path)
+
+
+@pytest.fixture(scope="session")
+def built_judged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run with detections and causes that nobody may write into."""
+    return make_judged_run(tmp_path_factory.mktemp("judged"))
+
+
+@pytest.fixture
+def judged_run(built_judged_run: Run, tmp_path: Path) -> Run:
+    """A finished run with detections and causes, of the test's own."""
+    path = tmp_path / "runs" / built_judged_run.name
+    shutil.copytree(built_judged_run.path, path)
     return Run(path)
 
 

@@ -40,6 +40,7 @@ class Labelled:
 class LabelScreen(ModalScreen[Labelled | None]):
     """A label by one key, then a note; None for escape. `own` are the user's labels, the most used first."""
 
+    AUTO_FOCUS = ""
     CSS = """
     LabelScreen { background: transparent; align: left bottom; }
     LabelScreen Static { width: 1fr; height: auto; background: $panel; padding: 0 1; }

@@ -49,7 +49,7 @@ prompt-next prompt-previous token-previous token-next flagged-next flagged-previ
 model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
 mark label confirm dismiss trace mend prove retune open compare proofs
 source-previous source-next panel-next search select flag undo
-order filter copy export live
+statistics order filter copy export live
 """
 """The bindings in the order in which the key bar shows them."""
 
@@ -181,7 +181,7 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
         position = self.query_one("#position", PositionPanel)
         position.show(answer, stepping.cursor, stepping.run.token_text, here.word)
         flag = answer.flag_at(stepping.cursor) if answer else None
-        self.query_one("#spans", SpansPanel).show(answer, stepping.detectors, flag)
+        self.query_one("#spans", SpansPanel).show(answer, stepping.detectors, flag, self.agreement_here)
         self.query_one("#sources", SourcesPanel).show(
             stepping.sources,
             stepping.source,

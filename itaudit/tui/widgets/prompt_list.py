@@ -33,6 +33,8 @@ class PromptList(Panel):
 
     def show(self, rows: Sequence[PromptRow], place: int) -> None:
         """Shows rows with the one at `place` in sight and told apart."""
+        if rows is self._rows and place == self._place:
+            return
         self._rows, self._place = rows, place
         self.changed()
         self.revealed_again()

@@ -70,10 +70,10 @@ class SourcesPanel(Panel):
         if not self._sources:
             self._rows += dim_lines(self._why_none, width)
         several = len({(span.start, span.end, span.kind) for span, _, _ in self._sources}) > 1
-        for number, (span, rank, source) in enumerate(self._sources):
+        for number, (span, _, source) in enumerate(self._sources):
             # With the first source what explains the span comes along.
             first = len(self._rows) if number else 0
-            if several and rank == 1:
+            if several and (number == 0 or self._sources[number - 1][0] is not span):
                 self._rows.append([(_about(span, width), "dim")])
             self._rows.append(_heading(source, number == self._selected, width))
             if number == self._selected:

@@ -32,12 +32,17 @@ class SpansPanel(Panel):
         self._detectors: Sequence[Detector] = ()
         self._flag: Flag | None = None
         self._rows: list[Row] = []
+        self._shown: object = None
         self._here = (0, 0)
 
     def show(
         self, answer: Answer | None, detectors: Sequence[Detector], flag: "Flag | None", agreement: str = ""
     ) -> None:
         """Shows the spans of an answer with `flag` in sight, where the cursor is; `agreement` stands in the title."""
+        shown = (id(answer), detectors, id(flag), agreement)
+        if shown == self._shown:
+            return
+        self._shown = shown
         self._answer, self._detectors, self._flag = answer, detectors, flag
         flags = answer.flags if answer else ()
         place = f"{flags.index(flag) + 1}/{len(flags)}" if flag in flags else str(len(flags))

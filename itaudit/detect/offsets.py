@@ -1,9 +1,12 @@
-"""Where a text that somebody quotes stands in a response: exactly, or nowhere."""
+"""The offsets of a text that a file quotes from a response: where it stands exactly, or nowhere.
+
+`detect.locate` finds what a model copied more or less exactly.
+"""
 
 from itaudit.errors import UserError
 
 
-def locate(response: str, text: str | None, start: object = None, end: object = None) -> tuple[int, int]:
+def quoted_offsets(response: str, text: str | None, start: object = None, end: object = None) -> tuple[int, int]:
     """The half-open offsets of a quoted text, which are those given if it stands there, or its only place.
 
     Without a text the offsets alone count. Raises UserError, which says why, for a text that stands nowhere or at

@@ -1,0 +1,122 @@
+"""Who judges one model's responses, and by which prompt: kept beside the detections, so that a resume asks the same."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from itaudit import atomic
+from itaudit.detect.judge import PROMPTS
+from itaudit.detect_settings import Judge
+from itaudit.errors import UserError
+from itaudit.runs.run import Run
+from itaudit.section import changed, config_section, section_of
+from itaudit.simplify.prompts import read_prompt
+
+_VERSION = 1
+_DOCS = "docs/hallucination.md"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeTask:
+    """Settings of a judge, the key of their table for messages, the prompt, and the secret of its fences."""
+
+    settings: Judge
+    where: str
+    prompt: str
+    secret: bytes
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What settles what a judge is asked and may answer, by the key that a user would change."""
+        chosen = self.settings
+        made: dict[str, object] = {"engine": chosen.engine, "references": chosen.references, "prompt": self.prompt}
+        if chosen.engine == "local":
+            names = {"model", "revision", "dtype", "template", "max_new_tokens"}
+            made |= {f"local.{key}": value for key, value in chosen.local.model_dump(include=names).items()}
+        else:
+            names = {"model", "max_tokens", "temperature", "extra"}
+            made |= {f"endpoint.{key}": value for key, value in chosen.endpoint.model_dump(include=names).items()}
+        return made
+
+
+def judge_settings(run: Run, changes: Mapping[str, Any], *, check: bool = True) -> tuple[Judge, str]:
+    """The judge of the recipe, or without one that of `config.toml`, with changes by dotted names on top.
+
+    Also the key of the table, for messages. Raises UserError that names the key that is wrong, and, unless `check` is
+    off, where the judge can't be asked as it is set.
+    """
+    chosen = run.recipe.detect.judge
+    where = "judge" if chosen is None else "detect.judge"
+    settings = config_section(Judge, "judge", _DOCS) if chosen is None else chosen
+    settings = changed(settings, changes, "the command line", where, _DOCS)
+    if check:
+        settings.require_engine(where)
+    return settings, where
+
+
+def judge_task(run: Run, label: str, changes: Mapping[str, Any] | None = None) -> JudgeTask:
+    """The task by which a model's responses are judged: the one that was begun, or a new one, which is written down.
+
+    Other settings that change nothing about the answers (the server's address, what runs at once) are taken over.
+    Raises UserError where they would be those of another judge, since a table is the work of one.
+    """
+    settings, where = judge_settings(run, changes or {})
+    prompt = read_prompt(settings.prompt, PROMPTS)
+    path = task_path(run, label)
+    begun = _read(path)
+    task = JudgeTask(settings, where, prompt, begun.secret if begun else secrets.token_bytes(16))
+    if begun is not None:
+        theirs = begun.identity
+        for key, value in task.identity.items():
+            # Only one of the two engines' settings are compared, and the engine comes first.
+            if theirs[key] != value:
+                raise UserError(
+                    f"{path}: the responses of {label} were judged with another {key}; --again judges them anew",
+                    code=2,
+                )
+    if begun is None or begun.settings != settings:
+        told = {"v": _VERSION, "where": where, "settings": settings.model_dump(), "prompt": prompt}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            atomic.write_bytes(path, orjson.dumps(told | {"secret": task.secret.hex()}, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            raise UserError(f"{path}: can't write what the judge is asked: {error.strerror}") from None
+    return task
+
+
+def begun_task(run: Run, label: str) -> JudgeTask | None:
+    """The task that was begun, or chosen on the command line; None where there is none."""
+    return _read(task_path(run, label))
+
+
+def _read(path: Path) -> JudgeTask | None:
+    try:
+        told = orjson.loads(path.read_bytes())
+        if told["v"] != _VERSION:
+            raise UserError(f"{path}: was made by another version of itaudit; --again judges anew")
+        settings = section_of(Judge, told["settings"], str(path), told["where"], _DOCS)
+        return JudgeTask(settings, told["where"], told["prompt"], bytes.fromhex(told["secret"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: can't be read as a judge's task; --again judges anew") from None
+
+
+def task_path(run: Run, label: str) -> Path:
+    return run.detections("judge", label).whole.with_suffix(".json")
+
+
+def answers_path(run: Run, label: str) -> Path:
+    """Where the judge's answers stand as they came, a JSON object a line."""
+    return run.detections("judge", label).whole.with_suffix(".jsonl")
+
+
+def clear_judge(run: Run, label: str) -> None:
+    """Takes away what a judge was asked, answered and found about a model's responses."""
+    run.detections("judge", label).clear()
+    task_path(run, label).unlink(missing_ok=True)
+    answers_path(run, label).unlink(missing_ok=True)

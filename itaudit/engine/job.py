@@ -1,0 +1,110 @@
+"""A detached job beside the audits: it tells how far it is in a status file, and can be asked to stop.
+
+Exit codes: 0 done, 1 failed, 3 cancelled.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from itaudit.engine.heart import Cancelled, Heart
+from itaudit.errors import UserError
+from itaudit.runs.status import Status, read_status
+
+HEARTBEAT_SECONDS = 0.5
+"""How often the status is renewed; a job of short work shows its progress by it."""
+_ANNOUNCED_WITHIN = 10.0
+
+
+class Job:
+    """What a worker says of itself. Use it as a context manager around the work."""
+
+    def __init__(self, status_path: Path) -> None:
+        self.status_path = status_path
+        self.state = "running"
+        self.error = ""
+        self.waiting_for = ""
+        self._started = time.time()
+        self._lock = threading.Lock()
+        self._heart = Heart(self.tell, HEARTBEAT_SECONDS)
+
+    def __enter__(self) -> Self:
+        self._heart.__enter__()
+        self.tell()
+        return self
+
+    def __exit__(self, *told: object) -> None:
+        self._heart.__exit__(*told)
+        with suppress(OSError):
+            self.tell()
+
+    def progress(self) -> dict[str, Any]:
+        """How far the work is, for the status."""
+        return {}
+
+    @property
+    def cancelled(self) -> bool:
+        return self._heart.cancelled
+
+    def check(self) -> None:
+        """Raises Cancelled where the user asked to stop."""
+        self._heart.check()
+
+    def wait_for(self, device: str) -> None:
+        """Another job has the device; an empty one ends the wait."""
+        self.waiting_for = device
+
+    def tell(self) -> None:
+        """Writes the status."""
+        progress = self.progress() | {"waiting_for": self.waiting_for}
+        with self._lock:
+            Status(
+                state="queued" if self.waiting_for and self.state == "running" else self.state,
+                pid=os.getpid(),
+                pid_started=psutil.Process().create_time(),
+                host=socket.gethostname(),
+                started=self._started,
+                heartbeat=time.time(),
+                stages=[progress],
+                error=self.error,
+            ).write(self.status_path)
+
+
+def carry_out(job: Job, work: Callable[[], None]) -> int:
+    """Does the work of a job and says in its status how it ended; returns the exit code."""
+    with job:
+        try:
+            work()
+        except Cancelled:
+            job.state = "cancelled"
+            return 3
+        except UserError as error:
+            job.state, job.error = "failed", str(error)
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except Exception as error:  # noqa: BLE001  # whatever broke, the job must say so instead of looking at work
+            traceback.print_exc()
+            told = str(error).splitlines()[0] if str(error) else ""
+            job.state, job.error = "failed", f"{type(error).__name__}: {told}"
+            return 1
+        job.state = "done"
+        return 0
+
+
+def await_announcement(status_path: Path) -> None:
+    """Waits until whoever started this process has said so, or their words would replace its first."""
+    until = time.monotonic() + _ANNOUNCED_WITHIN
+    while time.monotonic() < until:
+        told = read_status(status_path)
+        if told is not None and told.pid == os.getpid():
+            return
+        time.sleep(0.01)
