@@ -40,6 +40,7 @@ def imported_by(code: str) -> set[str]:
         "itaudit.detect.spans",
         "itaudit.tui.app",
         "itaudit.tui.screens.stepper",
+        "itaudit.tui.screens.hallucination",
         "itaudit.tui.screens.home",
         "itaudit.tui.screens.live",
         "itaudit.tui.screens.dataset",
