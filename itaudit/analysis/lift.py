@@ -15,8 +15,8 @@ RESAMPLES, TUNING_RESAMPLES = 4999, 499
 CONFIDENCE = 0.95
 DEFINED = 0.95
 """The least share of resamples in which chance finds anything; below it an interval would tell of the rest alone."""
-FARTHEST = 20.0
-"""The most that an interval is stretched; draws without any spread over prompts would ask for more than can be said."""
+FARTHEST = 10.0
+"""The most that an interval is stretched; prompts that ask for more are too few, or too much alike, to resample."""
 _CELLS, _SMALL = 4_000_000, 1e-9
 
 
@@ -69,6 +69,8 @@ def lift(
     low, high = np.quantile(quotients, [tail, 1 - tail])
     stretches = [(1.0, 1.0), *(_stretches(np.asarray(null, dtype=np.float64), tail, seed) for null in nulls)]
     down, up = np.max(stretches, axis=0)
+    if max(down, up) > FARTHEST:
+        return told("too few unlike prompts", quotient)
     low, high = quotient * (low / quotient) ** down, quotient * (high / quotient) ** up
     return Lift(total, wanted, prompts, quotient, float(low), float(high))
 
@@ -134,5 +136,4 @@ def _stretches(null: Floats, tail: float, seed: int) -> tuple[float, float]:
     needed_down = np.where(quotients > 0, quotients / np.maximum(low, _SMALL), 0.0)
     needed_up = np.where(quotients < 0, quotients / np.minimum(high, -_SMALL), 0.0)
     share = (1 + CONFIDENCE) / 2
-    down, up = (min(float(np.quantile(needed, share)), FARTHEST) for needed in (needed_down, needed_up))
-    return down, up
+    return float(np.quantile(needed_down, share)), float(np.quantile(needed_up, share))
