@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_detect_job import detect_by_models, judge_options
 from itaudit.cli_runs import JSON_OPTION, find_run, print_json
 from itaudit.errors import UserError
 
@@ -32,6 +33,7 @@ REFUSED_SHOWN = 10
 )
 @click.option("--file", "file", type=click.Path(path_type=Path), help="For --detector import: spans as JSON lines.")
 @LABEL_MAP
+@judge_options
 @click.option("--again", is_flag=True, help="Detect anew what was detected before.")
 @JSON_OPTION
 def detect_command(
@@ -42,25 +44,38 @@ def detect_command(
     label_map: Sequence[str],
     again: bool,
     as_json: bool,
+    **asking: Any,
 ) -> None:
     """Looks for hallucinated spans in the tuned models' responses.
 
     What a detector flags is a candidate until a person confirms it. Without --detector, those of the recipe look at
     what they have not seen yet, and everything that any detector found is shown.
+
+    consistency and judge ask a model, in a process of its own. Interrupted, the same call goes on where it was.
     """
+    from itaudit.detect.light import LIGHT
     from itaudit.detect.report import detect_document
 
     found = find_run(run)
     labels = tuned_labels(found, models)
     if (file is None) != ("import" not in detectors):
         raise UserError("--detector import and --file FILE belong together", code=2)
-    wanted = detectors or found.recipe.detect.detectors
-    refused = []
-    for detector in dict.fromkeys(wanted):
+    wanted = dict.fromkeys(detectors or found.recipe.detect.detectors)
+    if "judge" not in wanted and any(value for name, value in asking.items() if name != "detach"):
+        raise UserError(
+            "--engine, --judge-model, --base-url, --api-key-env and --max-tokens are for --detector judge", code=2
+        )
+    refused: list[dict[str, Any]] = []
+    by_models: list[Detector] = []
+    for detector in wanted:
         if detector == "import" and file is not None:
             refused = import_candidates(found, labels, file, label_map, chosen=bool(models))
-        else:
+        elif detector in LIGHT:
             carry_out(found, labels, detector, again=again)
+        else:
+            by_models.append(detector)
+    if by_models:
+        detect_by_models(found, labels, by_models, asking, again=again)
     document = detect_document(found, labels)
     if as_json:
         print_json(document | ({"refused": refused} if file is not None else {}))
@@ -82,11 +97,9 @@ def tuned_labels(run: "Run", asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def carry_out(run: "Run", labels: Sequence[str], detector: "Detector", *, again: bool) -> None:
-    """Has one detector look at what it has not seen yet of each model, or at everything again."""
-    from itaudit.detect.light import LIGHT, detect_light
+    """Has a detector without a model look at what it has not seen yet of each model, or at everything again."""
+    from itaudit.detect.light import detect_light
 
-    if detector not in LIGHT:
-        raise UserError(f"--detector {detector}: asks a model, and nothing here does", code=2)
     for label in labels:
         if again:
             run.detections(detector, label).clear()
@@ -134,6 +147,8 @@ def _print(document: dict[str, Any]) -> None:
                 f"{_percent(told['flagged_words'])} of the content words"
                 + (f", {seconds:.3f} s a response" if seconds else "")
             )
+            if told["refused"]:
+                click.echo(f"  {'':<12} {told['refused']} phrases refused: they do not stand in the response")
             for problem, count in told["problems"].items():
                 click.echo(f"  {'':<12} {count} not looked at: {problem}")
         if model["agreement"] is not None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from itaudit.cli_detect import LABEL_MAP, tell_refused
+from itaudit.cli_detect import LABEL_MAP, tell_refused, tuned_labels
 from itaudit.cli_lazy import LazyGroup
 from itaudit.cli_runs import JSON_OPTION, find_run, print_json
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
 if TYPE_CHECKING:
+    from itaudit.detect.spans import Flag
     from itaudit.runs.marks import Mark
     from itaudit.runs.run import Run
 
@@ -57,6 +58,58 @@ def list_command(run: Path, as_json: bool) -> None:
         parts += [mark.note] if mark.note else []
         parts += [] if stands else ["the response no longer says so"]
         click.echo("\t".join(map(visible_line, parts)))
+
+
+@marks_group.command("flags")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--model", "models", multiple=True, help="Label of a tuned model; repeatable (default: all).")
+@click.option("--prompt", "prompt_id", help="One prompt only; `itaudit prompts` lists them.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(["candidate", "confirmed", "dismissed"]),
+    help="Repeatable (default: all).",
+)
+@JSON_OPTION
+def flags_command(
+    run: Path, models: Sequence[str], prompt_id: str | None, states: Sequence[str], as_json: bool
+) -> None:
+    """Lists what stands on the responses: the detectors' candidates and people's marks, brought together."""
+    from itaudit.detect.spans import ResponseFlags
+
+    found = find_run(run)
+    prompts = [prompt.id for prompt in found.prompts()] if prompt_id is None else [found.prompt(prompt_id).id]
+    rows = [
+        _flag_document(flag, label, prompt)
+        for label in tuned_labels(found, models)
+        for flags in [ResponseFlags(found, label)]
+        for prompt in prompts
+        for flag in flags.flags(prompt)
+        if not states or flag.state in states
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        scores = " ".join(f"{name} {score:.2f}" for name, score in row["scores"].items())
+        parts = [row["model"], row["prompt_id"], f"{row['start']}:{row['end']}", row["state"], row["label"] or "-"]
+        click.echo("\t".join(map(visible_line, [*parts, row["text"], scores])))
+
+
+def _flag_document(flag: "Flag", model: str, prompt_id: str) -> dict[str, Any]:
+    return {
+        "model": model,
+        "prompt_id": prompt_id,
+        "start": flag.start,
+        "end": flag.end,
+        "text": flag.text,
+        "state": flag.state,
+        "label": flag.label or None,
+        "by": flag.by,
+        "scores": flag.scores,
+        "reasons": flag.reasons,
+    }
 
 
 @marks_group.command("add")

@@ -63,6 +63,12 @@ def word_key(word: str) -> str:
     return word.lower() if word.isascii() else unicodedata.normalize("NFC", word).replace("’", "'").lower()
 
 
+def word_texts(text: str) -> list[str]:
+    """A text's words as they stand, in order."""
+    found: list[str] = (_ASCII_WORD if text.isascii() else _WORD).findall(text)
+    return found
+
+
 def word_keys(text: str) -> list[str]:
     """The keys of a text's words, in order."""
     if text.isascii():

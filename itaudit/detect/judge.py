@@ -105,7 +105,7 @@ def read_answer(asked: Asked, answer: str, finish: str = "stop") -> Detection:
     Raises BrokenAnswer where it can't be read.
     """
     if finish == "length":
-        return unjudged(asked, "the judge's answer was cut off; let it be longer")
+        return unjudged(asked, "the judge's answer was cut off; raise its max_tokens, or max_new_tokens of a local one")
     text = without_thinking(answer)
     if not text.strip():
         return unjudged(asked, "the judge answered nothing")

@@ -43,16 +43,18 @@ class JudgeTask:
         return made
 
 
-def judge_settings(run: Run, changes: Mapping[str, Any] | None = None) -> tuple[Judge, str]:
+def judge_settings(run: Run, changes: Mapping[str, Any], *, check: bool = True) -> tuple[Judge, str]:
     """The judge of the recipe, or without one that of `config.toml`, with changes by dotted names on top.
 
-    Also the key of the table, for messages. Raises UserError that names the key that is wrong.
+    Also the key of the table, for messages. Raises UserError that names the key that is wrong, and, unless `check` is
+    off, where the judge can't be asked as it is set.
     """
     chosen = run.recipe.detect.judge
     where = "judge" if chosen is None else "detect.judge"
     settings = config_section(Judge, "judge", _DOCS) if chosen is None else chosen
-    settings = changed(settings, changes or {}, "the command line", where, _DOCS)
-    settings.require_engine(where)
+    settings = changed(settings, changes, "the command line", where, _DOCS)
+    if check:
+        settings.require_engine(where)
     return settings, where
 
 
@@ -62,7 +64,7 @@ def judge_task(run: Run, label: str, changes: Mapping[str, Any] | None = None) -
     Other settings that change nothing about the answers (the server's address, what runs at once) are taken over.
     Raises UserError where they would be those of another judge, since a table is the work of one.
     """
-    settings, where = judge_settings(run, changes)
+    settings, where = judge_settings(run, changes or {})
     prompt = read_prompt(settings.prompt, PROMPTS)
     path = task_path(run, label)
     begun = _read(path)
@@ -86,13 +88,9 @@ def judge_task(run: Run, label: str, changes: Mapping[str, Any] | None = None) -
     return task
 
 
-def read_task(run: Run, label: str) -> JudgeTask:
-    """The task that was begun. Raises UserError where there is none."""
-    path = task_path(run, label)
-    task = _read(path)
-    if task is None:
-        raise UserError(f"{path}: no judge was chosen; `itaudit detect {run.path} --detector judge` does")
-    return task
+def begun_task(run: Run, label: str) -> JudgeTask | None:
+    """The task that was begun, or chosen on the command line; None where there is none."""
+    return _read(task_path(run, label))
 
 
 def _read(path: Path) -> JudgeTask | None:

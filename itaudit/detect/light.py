@@ -2,18 +2,24 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+
+import filelock
 
 from itaudit.detect import reference, signal
 from itaudit.runs.detections import Detection, Detector, detection_row
 from itaudit.runs.run import Prompt, Run, scores_of
+from itaudit.runs.tables import GrowingTable
 
 LIGHT: tuple[Detector, ...] = ("reference", "signal")
 PROMPTS_PER_PART = 64
 
-Look = Callable[[Prompt, str], Detection]
-"""What a detector says of a response to a prompt."""
+LOCK_POLL_SECONDS = 0.2
+
+Look = Callable[[Prompt, str], Detection | None]
+"""What a detector says of a response to a prompt; None while what it looks at is still to come."""
 
 
 def detect_light(
@@ -27,9 +33,32 @@ def detect_light(
     """Fills the table of a light detector for one model; what is in it stays.
 
     `check` is called before each response and may raise, which loses no part that is written; `progress` is told how
-    many responses are done. The table is closed where all responses are there.
+    many responses are done. The table is closed where all responses are there. Whoever else fills the same table is
+    waited for.
     """
     table = run.detections(detector, label)
+    if table.closed:
+        return
+    table.whole.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(table.whole.with_suffix(".lock"))
+    while not lock.is_locked:
+        check()
+        with suppress(filelock.Timeout):
+            lock.acquire(timeout=LOCK_POLL_SECONDS)
+    try:
+        _fill(detector, run, label, table, check, progress)
+    finally:
+        lock.release()
+
+
+def _fill(
+    detector: Detector,
+    run: Run,
+    label: str,
+    table: GrowingTable,
+    check: Callable[[], None],
+    progress: Callable[[int], None],
+) -> None:
     if table.closed:
         return
     look = _LOOKS[detector](run, label)
@@ -44,6 +73,9 @@ def detect_light(
         check()
         started = time.perf_counter()
         found = look(prompts[row["prompt_id"]], row["response"])
+        if found is None:
+            whole = False
+            continue
         pending.append(detection_row(row["order"], replace(found, seconds=time.perf_counter() - started)))
         if len(pending) == PROMPTS_PER_PART:
             table.append(pending)
@@ -61,13 +93,14 @@ def _by_reference(_run: Run, _label: str) -> Look:
 
 
 def _by_signal(run: Run, label: str) -> Look:
-    scores = run.table("scores", label).read()
+    table = run.table("scores", label)
+    closed, scores = table.closed, table.read()
     rows = {prompt_id: number for number, prompt_id in enumerate(scores["prompt_id"].to_pylist())}
 
-    def look(prompt: Prompt, response: str) -> Detection:
+    def look(prompt: Prompt, response: str) -> Detection | None:
         number = rows.get(prompt.id)
         if number is None:
-            return Detection(prompt.id, (), "the response is not scored")
+            return Detection(prompt.id, (), "the response is not scored") if closed else None
         found = signal.candidates(scores_of(scores.slice(number, 1).to_pylist()[0]), response, run.thresholds)
         return Detection(prompt.id, tuple(found))
 

@@ -16,8 +16,8 @@ async def ask_for_each(
     answer: Callable[[T], Awaitable[None]],
     *,
     unusable: Callable[[T, str], None],
-    begin: Callable[[], None],
     check: Callable[[], None],
+    begin: Callable[[], None] = lambda: None,
 ) -> None:
     """Has `answer` ask the server about each item and save what comes back.
 

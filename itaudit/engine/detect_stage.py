@@ -8,8 +8,8 @@ from itaudit.errors import UserError
 from itaudit.runs.detections import Detector
 from itaudit.runs.run import Run
 
-Fill = Callable[[], None]
-"""Fills and closes the table of a detector that asks a model."""
+Fill = Callable[[Callable[[int], None]], None]
+"""Fills and closes the table of a detector that asks a model; it tells how many responses are done."""
 
 
 def detected(label: str, run: Run) -> bool:
@@ -31,15 +31,14 @@ def detect_responses(label: str, run: Run, reporter: Reporter, fills: Mapping[De
     reporter.stage_started("detect", label, total=responses * len(detectors), unit="responses", done=done)
     for detector in detectors:
         reporter.check()
+
+        def progress(done: int, finished: int = before) -> None:
+            reporter.progress("detect", label, finished + done)
+
         if detector in LIGHT:
-            finished = before
-
-            def progress(done: int, finished: int = finished) -> None:
-                reporter.progress("detect", label, finished + done)
-
             detect_light(detector, run, label, check=reporter.check, progress=progress)
         elif fills and detector in fills:
-            fills[detector]()
+            fills[detector](progress)
         else:
             raise UserError(f"detect.detectors: {detector} needs a model, and nothing here asks it")
         before += responses

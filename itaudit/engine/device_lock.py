@@ -23,7 +23,13 @@ def held_device(device: object, *, waiting: Callable[[str], None], check: Callab
 
     While another job has it, `waiting` is told the device once, and `check` is asked now and then whether to go on.
     """
-    path = lock_of(device)
+    with held_file(lock_of(device), str(device), waiting=waiting, check=check):
+        yield
+
+
+@contextmanager
+def held_file(path: Path, name: str, *, waiting: Callable[[str], None], check: Callable[[], None]) -> Iterator[None]:
+    """Holds a lock file, as `held_device` holds that of a device; `name` is what is waited for, in words."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
     told = False
@@ -33,7 +39,7 @@ def held_device(device: object, *, waiting: Callable[[str], None], check: Callab
             break
         except filelock.Timeout:
             if not told:
-                waiting(str(device))
+                waiting(name)
                 told = True
             check()
             time.sleep(LOCK_POLL_SECONDS)

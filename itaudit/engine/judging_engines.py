@@ -67,27 +67,23 @@ def _answer_locally(judging: Judging, model: "LocalModel", cases: Sequence[Case]
     )
 
 
-def judge_by_server(
-    judging: Judging, *, check: Callable[[], None], progress: Callable[[int], None], begin: Callable[[], None]
-) -> None:
+def judge_by_server(judging: Judging, *, check: Callable[[], None], progress: Callable[[int], None]) -> None:
     """Has a server judge what waits for it, as many at once as the settings allow.
 
     What it did not get to answer is left to a resume. Raises UserError where it can't be used, or left something.
     """
     waiting = judging.waiting()
     if waiting:
-        _ServerJudge(judging, check, progress, begin).work(waiting)
+        _ServerJudge(judging, check, progress).work(waiting)
     judging.close()
 
 
 class _ServerJudge:
     """The requests of one judging to a server."""
 
-    def __init__(
-        self, judging: Judging, check: Callable[[], None], progress: Callable[[int], None], begin: Callable[[], None]
-    ) -> None:
+    def __init__(self, judging: Judging, check: Callable[[], None], progress: Callable[[int], None]) -> None:
         task = judging.task
-        self._judging, self._check, self._progress, self._begin = judging, check, progress, begin
+        self._judging, self._check, self._progress = judging, check, progress
         self._endpoint = Endpoint(task.settings.endpoint, f"{task.where}.endpoint")
         self._ready: list[Case] = []
         self._written = time.monotonic()
@@ -100,7 +96,6 @@ class _ServerJudge:
                     waiting,
                     self._answer,
                     unusable=self._unusable,
-                    begin=self._begin,
                     check=self._check,
                 )
             )

@@ -6,7 +6,7 @@
 import shutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from itaudit.engine import device as devices
 from itaudit.engine.causes_stage import cause_responses
 from itaudit.engine.checks import check_models, other_base
 from itaudit.engine.context import ContextBuilder
-from itaudit.engine.detect_stage import detect_responses, detected
+from itaudit.engine.detect_stage import Fill, detect_responses, detected
 from itaudit.engine.device_lock import held_device
 from itaudit.engine.generate import Query, build_queries, generate_responses
 from itaudit.engine.heart import Cancelled
 from itaudit.engine.imported import import_responses
+from itaudit.engine.model_detectors import Calls, fill
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, tuned_beside
 from itaudit.engine.offsets import vocabulary_texts
 from itaudit.engine.prepare import prepare_run
@@ -33,6 +34,7 @@ from itaudit.engine.trace_stage import trace_responses
 from itaudit.engine.tune import tune_in_processes, tune_model
 from itaudit.errors import UserError
 from itaudit.recipe import Existing, Imported, Lft, Recipe, Sft
+from itaudit.runs.detections import Detector
 from itaudit.runs.lineage import lineage_of
 from itaudit.runs.retune import drop_unless_same
 from itaudit.runs.run import BASE, Run
@@ -195,9 +197,26 @@ class Worker:
                 score_responses(label, base, tuned, rows, self.recipe.score, scores, self.reporter)
             devices.release_memory(self.device)
         if not finished(self.run, "detect", label):
-            detect_responses(label, self.run, self.reporter)
+            detect_responses(label, self.run, self.reporter, self._asking(label))
         trace_responses(label, self.run, self.reporter)
         cause_responses(label, self.run, self.reporter)
+
+    def _asking(self, label: str) -> dict[Detector, Fill]:
+        """How the detectors that ask a model do so here, where the base model may be in memory already."""
+        held, check = str(self.device), self.reporter.check
+
+        def calls(progress: Callable[[int], None]) -> Calls:
+            return Calls(check, progress, lambda _: None)
+
+        def consistency(progress: Callable[[int], None]) -> None:
+            fill("consistency", self.run, label, calls(progress), held=held, base=lambda _: self.base())
+
+        def judge(progress: Callable[[int], None]) -> None:
+            # A local judge wants the memory.
+            self._release_base()
+            fill("judge", self.run, label, calls(progress), held=held)
+
+        return {"consistency": consistency, "judge": judge}
 
     def _tuned_files(self, label: str, settings: Lft | Sft | Existing | Imported) -> ModelFiles | None:
         if isinstance(settings, Lft | Sft):

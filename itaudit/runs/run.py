@@ -112,6 +112,8 @@ class Run:
         self.prompts_path = self.path / "prompts.arrow"
         self.vocabulary_path = self.path / "vocabulary.arrow"
         self.base_path = self.path / "base.json"
+        self.detect_status_path = self.path / "detections" / "status.json"
+        self.detect_log_path = self.path / "detections" / "worker.log"
         self.transforms_path = self.path / "transforms.json"
         if not self.recipe_path.is_file():
             raise UserError(f"{path}: not a run (it has no recipe.toml); `itaudit ls` lists the runs there are")

@@ -47,7 +47,7 @@ _PERCENT = regex.compile(r"[ \t\u00a0]*[%٪％]|[ \t\u00a0-]*(?i:per[ \t]?cent(?
 _RANGE = regex.compile(r"[ \t\u00a0]*(?:[-–—]|(?i:to|and|or))[ \t\u00a0]*")
 _MINUS = regex.compile(r"(?<![\p{L}\p{N}\p{M})\]%.])[-−–]$")
 _LIST_NUMBER = regex.compile(
-    r"^[ \t>*#_]*(?:[-+•–][ \t]+)?[*_]*[(\[]?(?P<number>\p{Nd}{1,3})[.)\]:](?=[\s*_]|$)", regex.MULTILINE
+    r"^[ \t>*#_]*(?:[-+•–][ \t]+[*_]*)?[(\[]?(?P<number>\p{Nd}{1,3})[.)\]:](?=[\s*_]|$)", regex.MULTILINE
 )
 _TIME = regex.compile(r"(?:\b(?i:a|an|per|each|every|split|last|\p{Nd}+|one|half|of)|/)[ \t-]*$")
 _AT = regex.compile(r"\b(?i:at|the very)[ \t]+$")

@@ -77,12 +77,12 @@ class CauseLookup:
         self._words, self._rows = words, rows
         self._hits = {id: index.ranking(query).best(k) for id, query in queries.items()}
         similar = {id: np.array([hit.position for hit in hits], dtype=np.int64) for id, hits in self._hits.items()}
-        self._draws = Draws(words, chance, similar)
+        self.draws = Draws(words, chance, similar)
 
     def causes(self, prompt_id: str, context: str, scored: Scored) -> Causes:
         """The analysis of one response; `context` is all that the model read, in words."""
         words = self._words
-        drawn = self._draws.of(prompt_id)
+        drawn = self.draws.of(prompt_id)
         turns, known = drawn.turns, set(word_keys(context))
         found = content_words(scored.text)
         # A word that a response repeats is looked up once.
@@ -102,7 +102,7 @@ class CauseLookup:
                 Turn(index, number) for index, number in zip(self._rows[owners].tolist(), numbers.tolist(), strict=True)
             ),
             instances=words.instances,
-            draws=self._draws.chance.draws,
+            draws=self.draws.chance.draws,
             words=tuple(
                 CauseWord(word.start, word.end, word.text, rank, word.key in known, *seen[word.key])
                 for word, rank in zip(found, ranks, strict=True)

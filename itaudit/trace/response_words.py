@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
-from itaudit.analysis.words import is_content, word_key, words
+from itaudit.analysis.words import is_content, word_key, word_texts
 from itaudit.atomic import replacing
 from itaudit.trace.index_files import Instances
 from itaudit.trace.prompt_side import response_turns
@@ -58,7 +59,7 @@ class ResponseWords:
         for instance in instances:
             length = 0
             for text in response_turns(instance):
-                raw = [word.text for word in words(text)]
+                raw = word_texts(text)
                 length += len(raw)
                 keys = [word_key(word) for word in raw]
                 small.update(key for key, word in zip(keys, raw, strict=True) if key == word)
@@ -97,7 +98,7 @@ class ResponseWords:
                     return None
                 keys = file["keys"].tobytes().decode("utf-8", "surrogatepass")
                 return cls(keys.split("\n") if keys else [], {name: file[name] for name in _ARRAYS}, source)
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
     @property
@@ -124,9 +125,13 @@ class ResponseWords:
     @cached_property
     def frequencies(self) -> Ints:
         """[vocabulary]: the number of instances that hold each word in a turn."""
-        owners = self.turn_instances[np.repeat(np.arange(len(self.turn_starts) - 1), np.diff(self.turn_starts))]
-        pairs = np.unique(self.words.astype(np.int64) * max(self.instances, 1) + owners)
-        return np.bincount(pairs // max(self.instances, 1), minlength=len(self.keys)).astype(np.int64)
+        turns, starts = self._holders
+        owners = self.turn_instances[turns]
+        # The turns of a word ascend, so that those of one instance stand side by side.
+        first = np.concatenate([[True], owners[1:] != owners[:-1]])[: len(owners)]
+        first[starts[:-1][starts[:-1] < len(owners)]] = True
+        words = np.repeat(np.arange(len(self.keys)), np.diff(starts))
+        return np.bincount(words[first], minlength=len(self.keys)).astype(np.int64)
 
     def turns(self, keys: Sequence[str]) -> Ints:
         """The turns that hold all of the word keys, whatever their order, ascending; none for no keys."""

@@ -55,7 +55,7 @@ class Explaining(StepView):
         about = f"“{shortened(visible_line(text), 24)}” {outcome_words(cause)}"
         if chance is not None:
             about += f" · by chance {share_text(chance[0])}"
-        return Here([word_pieces(causes, word, rank)] if word else [], [*proved, *cause_pieces(cause, chance)], about)
+        return Here([word_pieces(causes, word, rank)] if word else [], [*cause_pieces(cause, chance), *proved], about)
 
     def chance_here(self, explained: AnswerCauses, cause: SpanCause) -> Chance | None:
         """How often chance would trace the span; None while that is being found, which draws again."""

@@ -18,7 +18,10 @@ _MEASURES = (
     ("trace_outside_prompt", "not in prompt"),
     ("strict", "whole spans"),
 )
-_NAME = 14
+_NARROW = 60
+_NAME = 12
+_LEFT = 14
+"""Cells of what a row of a report is about."""
 
 
 def detectors_text(models: Mapping[str, Mapping[str, Any]], width: int) -> Content:
@@ -37,7 +40,7 @@ def detectors_text(models: Mapping[str, Mapping[str, Any]], width: int) -> Conte
             lines.append(_line((_name("" if number else label), STRONG), (f"{detector:<{_NAME}}", ""), (figures, "")))
         lines += _problems(model, width)
         lines += _agreement(model["agreement"], width)
-    return _joined(lines)
+    return _joined(lines, width)
 
 
 def _problems(model: Mapping[str, Any], width: int) -> Iterator[Content]:
@@ -75,7 +78,7 @@ def rates_text(reports: Sequence[Mapping[str, Any]], width: int) -> Content:
     head = f"traced words: base rank ≥ {first['rank']}, in answers of the {first['k']} most similar instances"
     lines = [
         _line((shortened(head, width), HEAD)),
-        _line((f"{'':<{_NAME * 2}}{'words':>7}{'traced':>8}{'by chance':>11}  lift over random instances", MUTED)),
+        _line((f"{'':<{_NAME * 2}}{'words':>7}{'traced':>8}{'by chance':>11}  lift (95 %)", MUTED)),
     ]
     model = ""
     for report in reports:
@@ -91,7 +94,7 @@ def rates_text(reports: Sequence[Mapping[str, Any]], width: int) -> Content:
                 *_lift(told["by_instances"]),
             )
         )
-    return _joined(lines)
+    return _joined(lines, width)
 
 
 def report_text(report: Mapping[str, Any], width: int) -> Content:
@@ -108,22 +111,22 @@ def report_text(report: Mapping[str, Any], width: int) -> Content:
             (f"{outcomes['borrowed']} borrowed", "bold $evidence"),
             (f" · {outcomes['pretrained']} pretrained · {outcomes['unexplained']} unexplained", ""),
         ),
-        _line((f"{'':<{_NAME}}" + "".join(f"{name:>16}" for name in CLASSES), MUTED)),
+        _line((f"{'':<{_LEFT}}" + "".join(f"{name:>16}" for name in CLASSES), MUTED)),
     ]
     for kind in ("flagged", "other"):
         cells = report["cross"][kind]
         figures = "".join(f"{_cell(cells[name]):>16}" for name in CLASSES)
-        lines.append(_line((f"{kind:<{_NAME}}", STRONG if kind == "flagged" else ""), (figures, "")))
+        lines.append(_line((f"{kind:<{_LEFT}}", STRONG if kind == "flagged" else ""), (figures, "")))
     for key, name in _MEASURES:
         lines += _measure(name, report[key])
-    return _joined(lines)
+    return _joined(lines, width)
 
 
 def _measure(name: str, told: Mapping[str, Any]) -> Iterator[Content]:
     found = f"{told['traced']}/{told['count']}"
     for number, (chance, words) in enumerate((("by_instances", "random instances"), ("by_words", "other words"))):
         beside = told[chance]
-        left = f"{name:<{_NAME}}{found:>9}{_share(told['rate']):>7}" if not number else " " * (_NAME + 16)
+        left = f"{name:<{_LEFT}}{found:>9}{_share(told['rate']):>7}" if not number else " " * (_LEFT + 16)
         chances = f" · {words:<16} {_share(beside['expected']):>5}  "
         yield _line((left, "" if number else STRONG), (chances, MUTED), *_lift(beside))
 
@@ -174,5 +177,6 @@ def _line(*pieces: tuple[str, str]) -> Content:
     return Content.assemble(*((text, style) for text, style in pieces if text))
 
 
-def _joined(lines: Sequence[Content]) -> Content:
-    return Content("\n").join(lines)
+def _joined(lines: Sequence[Content], width: int) -> Content:
+    # Where there is no room for a table at all, its lines are broken, and nothing is lost.
+    return Content("\n").join(line if width < _NARROW else line.truncate(width, ellipsis=True) for line in lines)

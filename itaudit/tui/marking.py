@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from itaudit.errors import UserError
 from itaudit.runs.marks import FLAGGED, Mark, check_label
 from itaudit.sanitize import visible_line
-from itaudit.tui.labels import label_mark, own_labels
+from itaudit.tui.labels import own_labels
 from itaudit.tui.layout import shortened
 from itaudit.tui.step_view import StepView
 from itaudit.tui.telling import say, told
@@ -49,7 +49,6 @@ class MarkActions(StepView):
             standing = answer.marks_within(start, end) if answer else []
             if standing:
                 self._write(*standing, removed=True)
-                say(self.app, f"unmarked “{_short(standing[-1].text)}”; u brings it back")
             else:
                 self._write(self._target(self.label))
         self.draw()
@@ -89,7 +88,6 @@ class MarkActions(StepView):
                 raise UserError(f"“{_short(flag.text)}” is marked as {label} already; u takes the last act back")
             note = flag.mark.note if flag.mark else ""
             self._write(self._on_flag(flag, label, note))
-            say(self.app, f"{label_mark(label)} “{_short(flag.text)}” is {label}; u takes it back")
         self.draw()
 
     def action_undo(self) -> None:
@@ -101,8 +99,15 @@ class MarkActions(StepView):
             if not changes:
                 raise UserError("nothing is marked in this run that could be undone")
             self.stepping.poll()
-            say(self.app, "; ".join(_undone(change.before, change.after) for change in changes[:3]))
+            away = [change for change in changes if not self._here(change.after or change.before)]
+            if away:
+                # What is not seen has to be told.
+                say(self.app, "; ".join(_undone(change.before, change.after) for change in away[:3]))
         self.draw()
+
+    def _here(self, mark: Mark | None) -> bool:
+        """Whether a mark is of the answer on the screen."""
+        return mark is not None and (mark.model, mark.prompt_id) == (self.stepping.label, self.stepping.prompt_id)
 
     def _target(self, label: str) -> Mark:
         """The mark that a key would make: of the selection, the flagged span, or the token; the mark that is there.

@@ -11,6 +11,7 @@ from itaudit.runs.detections import DETECTORS, Detection, Detector
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import BASE, Prompt, PromptShift, Run
 from itaudit.runs.state import RunState
+from itaudit.runs.tables import GrowingTable
 from itaudit.runs.watch import Watch
 from itaudit.trace.types import Source, Span
 from itaudit.tui.answer import Answer
@@ -76,7 +77,7 @@ class Stepping:
         versions = (
             self.run.prompts_path.exists(),
             *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces", "causes")),
-            *(self.run.detections(detector, self.label).version() for detector in DETECTORS),
+            *(table.version() for table in self._detection_tables()),
         )
         stamp = _stamp(self.run)
         if versions == self._versions and stamp != self._marked:
@@ -89,7 +90,8 @@ class Stepping:
             return told
         began = time.perf_counter()
         # Read again with each answer, and drawn from: what is broken had better be told now.
-        self.run.table("traces", self.label).read()
+        for table in (*(self.run.table(kind, self.label) for kind in ("traces", "causes")), *self._detection_tables()):
+            table.read()
         self.run.token_text(0)
         _ = self.run.thresholds
         self.run.marks()
@@ -98,6 +100,9 @@ class Stepping:
         self._read = time.perf_counter()
         self._reading_took = self._read - began
         return True
+
+    def _detection_tables(self) -> list[GrowingTable]:
+        return [self.run.detections(detector, self.label) for detector in DETECTORS]
 
     def deepen(self) -> None:
         """Takes in flags and causes, too, from now on."""

@@ -150,6 +150,22 @@ def test_marks_of_hostile_text_are_shown_harmless(itaudit: Any, run: Run) -> Non
         assert "␛[31mBoo" in out
 
 
+def test_flags_bring_candidates_and_marks_together(itaudit: Any, run: Run) -> None:
+    itaudit("detect", run.path)
+    place = ("--model", "sft", "--prompt", "zamboni")
+    itaudit("marks", "add", run.path, *place, "--span", "62:67", "--note", "it was Frank")
+    found = document(itaudit("marks", "flags", run.path, *place, "--json"))
+    luigi = next(flag for flag in found if flag["text"] == "Luigi")
+    assert (luigi["state"], luigi["label"], luigi["scores"]["reference"]) == ("confirmed", "hallucinated", 0.8)
+    assert {flag["state"] for flag in found} == {"candidate", "confirmed"}
+    candidates = document(itaudit("marks", "flags", run.path, "--state", "candidate", "--json"))
+    assert {flag["model"] for flag in candidates} == {"lft", "sft"}
+    code, out, _ = itaudit("marks", "flags", run.path)
+    assert code == 0
+    assert "\x1b" not in out
+    assert "no prompt 'nobody'" in one_line_error(itaudit("marks", "flags", run.path, "--prompt", "nobody"), 2)
+
+
 def test_marks_go_out_and_come_back_as_one_act(itaudit: Any, run: Run, tmp_path: Path) -> None:
     for span in ("62:67", "44:52"):
         itaudit("marks", "add", run.path, "--model", "sft", "--prompt", "zamboni", "--span", span)

@@ -1,13 +1,16 @@
 """The detect stage fills what is missing, prompt by prompt, and closes what is whole."""
 
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from itaudit.detect.light import detect_light
 from itaudit.engine.detect_stage import detect_responses, detected
-from itaudit.engine.reporter import Cancelled
+from itaudit.engine.heart import Cancelled
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
 from tests.tui.make_run import make_run
@@ -89,7 +92,7 @@ def test_an_interrupted_stage_goes_on_and_ends_with_the_same_table(run: Run, tmp
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(light, "PROMPTS_PER_PART", 2)
         with pytest.raises(Cancelled):
-            detect_responses("sft", run, Told(stop_at=6))  # type: ignore[arg-type]  # as above
+            detect_responses("sft", run, Told(stop_at=7))  # type: ignore[arg-type]  # as above
     assert not detected("sft", run)
     assert len(run.detections("reference", "sft").read()) == 4
     told = Told()
@@ -111,11 +114,14 @@ def test_detectors_that_ask_a_model_are_carried_out_by_whoever_can(run: Run) -> 
     run = with_detectors(run, '"judge"')
     called = []
 
-    def fill() -> None:
+    def fill(progress: Callable[[int], None]) -> None:
         called.append("judge")
+        progress(3)
         run.detections("judge", "sft").replace([])
 
-    detect_responses("sft", run, Told(), {"judge": fill})  # type: ignore[arg-type]  # as above
+    told = Told()
+    detect_responses("sft", run, told, {"judge": fill})  # type: ignore[arg-type]  # as above
+    assert ("progress", "detect", "sft", 3) in told.events
     assert called == ["judge"]
     with pytest.raises(UserError, match="judge"):
         detect_responses("lft", run, Told())  # type: ignore[arg-type]  # as above
@@ -137,8 +143,43 @@ def test_responses_that_still_come_leave_the_table_open(run: Run) -> None:
 
 
 def test_a_response_without_scores_is_a_problem_and_no_failure(run: Run) -> None:
-    run.table("scores", "sft").clear()
+    table = run.table("scores", "sft")
+    rows = table.read().to_pylist()
+    table.replace([row for row in rows if row["prompt_id"] != "zamboni"])
     detect_light("signal", run, "sft")
     found = run.detection("signal", "sft", "zamboni")
     assert found is not None
     assert found.problem == "the response is not scored"
+
+
+def test_scores_that_still_come_are_waited_for(run: Run) -> None:
+    table = run.table("scores", "sft")
+    rows = table.read().to_pylist()
+    table.clear()
+    table.append(rows[:1])
+    detect_light("signal", run, "sft")
+    assert not run.detections("signal", "sft").closed
+    assert run.detections("signal", "sft").prompt_ids() == {rows[0]["prompt_id"]}
+    table.append(rows[1:])
+    table.close()
+    detect_light("signal", run, "sft")
+    assert len(run.detections("signal", "sft").read()) == len(rows)
+
+
+def test_two_that_fill_one_table_wait_for_each_other(run: Run) -> None:
+    code = (
+        "import sys; from pathlib import Path; from itaudit.runs.run import Run; "
+        "from itaudit.detect.light import detect_light; "
+        "print('ready', flush=True); sys.stdin.read(); detect_light('reference', Run(Path(sys.argv[1])), 'sft')"
+    )
+    command = [sys.executable, "-c", code, str(run.path)]
+    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.close()
+    assert [worker.wait(30) for worker in workers] == [0, 0]
+    found = run.detections("reference", "sft").read()["prompt_id"].to_pylist()
+    assert len(found) == len(set(found)) == len(run.prompts())

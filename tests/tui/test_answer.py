@@ -3,10 +3,12 @@
 import pytest
 
 from itaudit.analysis.shift import Thresholds
+from itaudit.runs.detections import Candidate, Detection
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import Response, Run
 from itaudit.sanitize import visible
 from itaudit.tui.answer import END_MARK, Answer, token_label
+from itaudit.tui.walking import Walk, walk_spans
 from tests.tui.make_run import SFT_ANSWERS
 
 
@@ -71,13 +73,45 @@ def test_a_character_of_several_tokens_has_the_highest_class_among_them(built_ru
 
 def test_what_counts_as_flagged(built_run: Run) -> None:
     answer = answer_of(built_run, "zamboni", Mark("sft", "zamboni", 4, 11, "Zamboni"))
+    walks: tuple[Walk, ...] = ("shifted or marginal", "shifted", "marks", "any", "judge")
     texts = {
-        flag: [answer.text[answer.positions[n].start : answer.positions[n].end] for n in answer.flagged(flag)]
-        for flag in ("shifted or marginal", "shifted", "marked")
+        walk: [answer.text[slice(*answer.text_range(*positions))] for positions in walk_spans(answer, walk)]
+        for walk in walks
     }
-    assert texts["marked"] == [" Zamboni"]
-    assert texts["shifted"] == [" Italian", " inventor", " Luigi", " bridges", " 1949"]
-    assert texts["shifted or marginal"] == [" Zamboni", " Italian", " engineer", *texts["shifted"][1:]]
+    assert texts["marks"] == texts["any"] == ["Zamboni"] and texts["judge"] == []
+    assert texts["shifted"] == ["Italian", "inventor", "Luigi", "bridges", "1949"]
+    assert texts["shifted or marginal"] == ["Italian", "engineer", *texts["shifted"][1:]]
+
+
+def test_candidates_stand_in_brackets_and_marks_are_followed_by_their_label(built_run: Run) -> None:
+    text = SFT_ANSWERS["zamboni"]
+    at = text.index("Italian engineer")
+    found = Detection("zamboni", (Candidate(at, at + 16, "Italian engineer", 0.5),))
+    marks = [Mark("sft", "zamboni", 4, 11, "Zamboni", label) for label in ("unsupported",)]
+    late = text.index("brothers")
+    marks.append(Mark("sft", "zamboni", late, late + 8, "brothers", "my own label"))
+    answer = Answer(
+        "sft",
+        "zamboni",
+        built_run.response("sft", "zamboni"),
+        built_run.token_scores("sft", "zamboni"),
+        None,
+        marks,
+        built_run.thresholds,
+        {"judge": found},
+    )
+    shown = answer.shown
+    assert "Zamboni¿ was" in shown.text and "‹Italian engineer› and" in shown.text and "brothers◆." in shown.text
+    assert [shown.places[at] for at in shown.inserted] == [None] * 4
+    assert list(shown.inserted.values()) == ["unsupported", "candidate", "candidate", "own"]
+
+
+def test_what_a_detector_saw_elsewhere_or_could_not_see_flags_nothing(built_run: Run) -> None:
+    moved = Detection("zamboni", (Candidate(0, 5, "Other", 1.0), Candidate(4, 4, "", 1.0)))
+    answer = Answer(
+        "sft", "zamboni", built_run.response("sft", "zamboni"), None, None, (), Thresholds(), {"import": moved}
+    )
+    assert answer.flags == () and "‹" not in answer.shown.text
 
 
 def test_sources_of_the_shortest_span_come_first(built_run: Run) -> None:
@@ -98,7 +132,7 @@ def test_without_scores_words_stand_in_for_tokens(built_run: Run) -> None:
     response = built_run.response("sft", "zamboni")
     answer = Answer("sft", "zamboni", response, None, None, (), Thresholds())
     assert "".join(answer.text[p.start : p.end] for p in answer.positions) == answer.text
-    assert answer.flagged("shifted or marginal") == []
+    assert walk_spans(answer, "shifted or marginal") == []
 
 
 def test_blanks_at_the_ends_of_a_token_can_be_seen() -> None:

@@ -1,12 +1,15 @@
 """Pictures of the stepper; `--snapshot-update` draws them anew after a change that is meant."""
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from itaudit.runs import marks
 from itaudit.runs.run import Run
 from itaudit.tui.app import ItauditApp
 from itaudit.tui.screens.stepper import StepperScreen
@@ -15,6 +18,18 @@ from tests.tui import make_run
 
 SMALL, LARGE, TINY = (80, 24), (160, 50), (20, 8)
 Compare = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Marks are of one person and one moment, in one time zone."""
+    monkeypatch.setattr(marks, "user_name", lambda: "ada")
+    monkeypatch.setattr(marks, "time", SimpleNamespace(time=lambda: 1_790_000_000.0))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 def at(prompt_id: str, *keys: str, size: tuple[int, int] | None = None) -> Callable[[Pilot[None]], Awaitable[None]]:
@@ -48,6 +63,47 @@ def at(prompt_id: str, *keys: str, size: tuple[int, int] | None = None) -> Calla
 def test_stepper(snap_compare: Compare, run: Run, size: tuple[int, int], prompt_id: str, keys: tuple[str, ...]) -> None:
     app = ItauditApp(run.path, run.path.parent)
     assert snap_compare(app, terminal_size=size, run_before=at(prompt_id, *keys))
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE, (120, 30), (40, 24)])
+@pytest.mark.parametrize(
+    ("prompt_id", "keys"),
+    [
+        ("zamboni", ("n", "c", "n", "d", "n")),
+        ("zamboni", ("n", "n", "tab", "tab")),
+        ("coa", ("n", "tab", "tab", "tab")),
+        ("hostile", ("n", "tab", "tab")),
+        ("zamboni", ("n", "M")),
+        ("zamboni", ("f",)),
+    ],
+    ids=["judged", "spans", "causes", "hostile-spans", "label", "flags"],
+)
+def test_flags(
+    snap_compare: Compare, judged_run: Run, size: tuple[int, int], prompt_id: str, keys: tuple[str, ...]
+) -> None:
+    app = ItauditApp(judged_run.path, judged_run.path.parent)
+    before = at(prompt_id, *keys)
+
+    async def before_and_chance(pilot: Pilot[None]) -> None:
+        await before(pilot)
+        # What comes from threads and processes is told by tests of its own.
+        await pilot.pause(0.3)
+        pilot.app.clear_notifications()
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=before_and_chance)
+
+
+def test_flags_without_colours(snap_compare: Compare, judged_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = ItauditApp(judged_run.path, judged_run.path.parent)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await at("zamboni", "n", "c", "n", "d", "n")(pilot)
+        pilot.app.clear_notifications()
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=SMALL, run_before=before)
 
 
 def test_resized_down(snap_compare: Compare, run: Run) -> None:

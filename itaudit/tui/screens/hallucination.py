@@ -34,8 +34,9 @@ class HallucinationScreen(Screen[None]):
     HallucinationScreen #page Static { height: auto; margin: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l,right,tab", "flags(1)", "flags", id="hallucination.next", tooltip="Next set of flags"),
-        Binding("h,left,shift+tab", "flags(-1)", "flags", id="hallucination.previous", tooltip="Previous set of flags"),
+        Binding("h,left", "flags(-1)", "flags", id="hallucination.previous", tooltip="Previous set of flags"),
+        Binding("l,right", "flags(1)", "flags", id="hallucination.next", tooltip="Next set of flags"),
+        Binding("tab", "flags(1)", "flags", id="hallucination.next_tab", show=False),
         Binding("j,down", "scroll(1)", "scroll", id="hallucination.down", tooltip="Down"),
         Binding("k,up", "scroll(-1)", "scroll", id="hallucination.up", tooltip="Up"),
         Binding("pagedown,space", "leaf(1)", "page down", id="hallucination.page_down", show=False),

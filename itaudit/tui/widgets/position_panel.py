@@ -104,7 +104,8 @@ def _flagged(answer: Answer, number: int, width: int) -> Iterator[Row]:
     if mark.detector:
         verb = "confirms" if flag.state == "confirmed" else "overrides"
         score = "" if mark.score is None else f" {mark.score:.2f}"
-        pieces.append((f", {verb} {visible_line(mark.detector)}{score}", ""))
+        detectors = ", ".join(visible_line(name) for name in mark.detector.split(","))
+        pieces.append((f", {verb} {detectors}{score}", ""))
     elif scores:
         pieces.append((f", flagged by {scores} too", ""))
     if mark.note:
