@@ -1,6 +1,7 @@
 """Planted facts: does itaudit find, and prove, what taught a model its false facts?
 
-    python benchmarks/planted_benchmark.py [--run RUN] [--seeds 2] [--controls 1] [--only sources|tail-patch]
+    python benchmarks/planted_benchmark.py [--run RUN] [--seeds 2] [--controls 1]
+        [--only sources|tail-patch] [--as-it-stands]
 
 `planted_facts/instances.jsonl` holds false facts, each in three instances among many true ones. The embedded model is
 tuned on them (or RUN, a finished run of `planted_facts/recipe.toml`, is taken), and asked for every fact in other
@@ -40,6 +41,7 @@ from itaudit.trace.trace import trace_span
 FIXTURE = Path(__file__).parent / "planted_facts"
 LABEL = "sft"
 FAMILIES = ("planted", "known", "other fact")
+PATCH_CONTROLS = 20
 POLL_SECONDS = 2.0
 
 
@@ -156,9 +158,13 @@ def suspicion(fixture: Fixture, spans: Sequence[Span]) -> float:
     return statistics.fmean({*fixture.sources(span, k=len(span.suspects))} == {*span.suspects} for span in known)
 
 
-def finished_proof(run: Run, kind: Kind, spans: Sequence[Span], controls: int, seeds: int) -> Proof:
-    """The proof of these spans, carried out to its end; one of the same name goes on where it stopped."""
-    spec = ProofSpec(kind, LABEL, tuple(span.target for span in spans), controls, seeds)
+def finished_proof(run: Run, kind: Kind, spans: Sequence[Span], options: argparse.Namespace) -> Proof:
+    """The proof of these spans, carried out to its end unless it is to be taken as it stands.
+
+    One of the same name goes on where it stopped.
+    """
+    controls = PATCH_CONTROLS if kind == "tail-patch" else options.controls
+    spec = ProofSpec(kind, LABEL, tuple(span.target for span in spans), controls, options.seeds)
     name = f"planted-{kind}"
     try:
         proof = open_proof(run, name)
@@ -168,6 +174,8 @@ def finished_proof(run: Run, kind: Kind, spans: Sequence[Span], controls: int, s
         (s.prompt_id, s.start, s.end, set(s.suspects)) for s in spans
     ]:
         raise SystemExit(f"{proof.folder}: is a proof of other spans; delete it to begin anew")
+    if options.as_it_stands:
+        return proof
     if proof.status().state not in ("done", "queued", "running"):
         proof.start()
     told = ""
@@ -199,8 +207,10 @@ def measured_tail_patch(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 def measured_retraining(spans: Sequence[Span], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Verdicts by family; the rate of false positives is the share of control spans with a cause shown."""
     families = {}
+    # Nothing is said of a span before its own drop and three controls of one seed are done.
+    judged = [pair for pair in zip(spans, verdicts, strict=True) if pair[1].effect is not None]
     for family in FAMILIES:
-        chosen = [verdict for span, verdict in zip(spans, verdicts, strict=True) if span.family == family]
+        chosen = [verdict for span, verdict in judged if span.family == family]
         effects = [verdict.effect for verdict in chosen if verdict.effect is not None]
         if not effects:
             continue
@@ -213,11 +223,11 @@ def measured_retraining(spans: Sequence[Span], verdicts: Sequence[Verdict]) -> d
             "said_with": _mean([verdict.said_with for verdict in chosen]),
             "said_without": _mean([verdict.said_without for verdict in chosen]),
         }
-    controls = [verdict for span, verdict in zip(spans, verdicts, strict=True) if span.family != "planted"]
+    controls = [verdict for span, verdict in judged if span.family != "planted"]
     wrong = sum(verdict.verdict == "cause shown" for verdict in controls)
     return {
-        "seeds": verdicts[0].seeds,
-        "control_drops": sorted({verdict.controls for verdict in verdicts}),
+        "seeds": sorted({verdict.seeds for _, verdict in judged}),
+        "control_drops": sorted({verdict.controls for _, verdict in judged}),
         "families": families,
         "control_spans": len(controls),
         "false_positives": wrong / len(controls) if controls else None,
@@ -240,7 +250,7 @@ def tell(name: str, figures: dict[str, Any]) -> None:
     for key, value in figures.items():
         if isinstance(value, float):
             print(f"  {key:<22} {value:.3f}")
-        elif not isinstance(value, list | dict) or key in ("outcomes", "control_drops"):
+        elif not isinstance(value, list | dict) or key in ("outcomes", "control_drops", "seeds"):
             print(f"  {key:<22} {value}")
     for family, row in figures.get("families", {}).items():
         verdicts = ", ".join(f"{count} {word}" for word, count in sorted(row["verdicts"].items()))
@@ -256,6 +266,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--controls", type=int, default=1, help="random drops for each group of suspects")
     parser.add_argument("--only", choices=("sources", "tail-patch"), help="stop after this part")
+    parser.add_argument("--as-it-stands", action="store_true", help="judge by what the proofs have done so far")
     options = parser.parse_args()
     run = Run(options.run) if options.run else tuned_run(options.out)
     fixture = Fixture(run)
@@ -272,13 +283,13 @@ def main() -> None:
     for name in ("emission", "sources", "suspects"):
         tell(name, report[name])
     if options.only != "sources":
-        proof = finished_proof(run, "tail-patch", planted, 20, 1)
+        proof = finished_proof(run, "tail-patch", planted, options)
         report["tail_patch"] = measured_tail_patch(proof.verdicts())
         report["tail_patch"]["seconds"] = sum(unit.seconds for unit in proof.units().values())
         tell("tail patch", report["tail_patch"])
     if options.only is None:
         spans = [*planted, *controls]
-        proof = finished_proof(run, "drop-and-retrain", spans, options.controls, options.seeds)
+        proof = finished_proof(run, "drop-and-retrain", spans, options)
         verdicts = proof.verdicts()
         report["drop_and_retrain"] = measured_retraining(spans, verdicts)
         report["drop_and_retrain"]["seconds"] = sum(unit.seconds for unit in proof.units().values())
