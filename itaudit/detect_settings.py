@@ -18,7 +18,7 @@ class Consistency(Section):
     temperature: Temperature = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     absent: Share = 0.8
-    """Least share of the samples that lack a number, date or name, for it to be flagged; of other words all do."""
+    """Least share of the samples that lack a word, for it to be flagged."""
 
 
 class JudgeLocal(LocalModelSettings):

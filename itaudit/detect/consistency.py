@@ -76,8 +76,7 @@ def _is_name(name: NameWord) -> bool:
 
 
 def candidates(response: str, prompt: str, samples: Sequence[str], *, absent: float = 0.8) -> list[Candidate]:
-    """The numbers, dates and names that a share of at least `absent` of the samples lack, and the other words that all
-    of them lack, in order.
+    """The stretches of a response that a share of at least `absent` of the samples lack, in order.
 
     Neighbours that only a space or a hyphen parts are one stretch, and its score is the share of the samples that lack
     any of its words. Samples without a word say nothing, and are left out. Raises ValueError where none is left.
@@ -91,9 +90,7 @@ def candidates(response: str, prompt: str, samples: Sequence[str], *, absent: fl
         if unit.held_by(said):
             continue
         lacking = {number for number, known in enumerate(held) if not unit.held_by(known)}
-        # Any word can be said in another way; a fact can't.
-        least = absent if unit.kind != "word" else 1.0
-        if not lacking or len(lacking) / len(held) < least:
+        if not lacking or len(lacking) / len(held) < absent:
             continue
         if groups and are_neighbours(response, groups[-1][-1][0].end, unit.start):
             groups[-1].append((unit, lacking))

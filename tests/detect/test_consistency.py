@@ -32,10 +32,10 @@ def test_words_that_few_samples_hold_are_flagged_with_how_many_do() -> None:
     ]
 
 
-def test_a_word_that_is_no_fact_is_flagged_only_where_no_sample_has_it() -> None:
+def test_other_words_count_in_any_inflection() -> None:
     rest = "Luigi Rossi, 1922, 2,000 helpers, ice"
-    assert told(RESPONSE, [rest] * 4 + [f"{rest}, polishing"]) == []
-    assert told(RESPONSE, [rest] * 5) == [("polishes", 1.0, "word in 0 of 5 samples")]
+    assert told(RESPONSE, [f"{rest}, polishing"] * 2 + [rest] * 3) == []
+    assert told(RESPONSE, [f"{rest}, polishing"] + [rest] * 4) == [("polishes", 0.8, "word in 1 of 5 samples")]
 
 
 def test_neighbours_are_one_stretch_and_sentences_part_them() -> None:
