@@ -20,6 +20,8 @@ OF_RUN = [
     ("stepper", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "escape"]),
     ("stepper-80x24", (80, 24), ["slash", *"volley", "enter", "3", "n", "n", "escape"]),
     ("dataset", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "enter"]),
+    ("flags", (150, 44), ["slash", *"volley", "enter", "3", "n", "c", "n", "n", "d", "n", "escape"]),
+    ("hallucination", (100, 40), ["S", "PAUSE"]),
     ("live", (130, 40), ["L"]),
     ("help", (130, 40), ["question_mark"]),
 ]
@@ -48,7 +50,11 @@ async def draw(path: Path, name: str, size: tuple[int, int], keys: list[str], ru
 
 async def main(run: Path) -> None:
     for name, size, keys in OF_RUN:
-        await draw(run, name, size, keys, run.parent)
+        with tempfile.TemporaryDirectory() as folder:
+            # Some keys mark, and marks are the user's.
+            copy = Path(folder) / run.name
+            shutil.copytree(run, copy, ignore=shutil.ignore_patterns("models", "checkpoints"))
+            await draw(copy, name, size, keys, copy.parent)
     for name, size, keys in OF_DATASET:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(shutil.copy(SAMPLE, folder))

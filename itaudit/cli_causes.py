@@ -103,10 +103,12 @@ def _print(console: Any, report: "CauseReport", strict: bool) -> None:
     chance.add_column("  by chance", no_wrap=True)
     for heading in ("expected", "lift", "95 %", "p"):
         chance.add_column(heading, justify="right")
-    chance.add_column("")
-    chance.add_row("  random instances of like length", *_beside(rate.by_instances))
-    chance.add_row("  other words of like frequency", *_beside(rate.by_words))
+    sides = {"random instances of like length": rate.by_instances, "other words of like frequency": rate.by_words}
+    for side, told in sides.items():
+        chance.add_row(f"  {side}", *_beside(told))
     console.print(chance)
+    for reason in dict.fromkeys(told.reason for told in sides.values() if told.reason):
+        console.print(f"  – is not told: {reason}")
 
 
 def _beside(told: "Beside") -> tuple[str, ...]:
@@ -116,7 +118,6 @@ def _beside(told: "Beside") -> tuple[str, ...]:
         "–" if told.lift is None else f"{told.lift:.2f}",
         interval or "–",
         "–" if told.p is None else f"{told.p:.3f}",
-        told.reason,
     )
 
 

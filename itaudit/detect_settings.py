@@ -1,5 +1,6 @@
 """Settings of the detectors: `[detect]` of a recipe, and `[judge]` of `config.toml`."""
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -55,6 +56,11 @@ class Judge(Section):
                 f"{where}.endpoint.base_url: required, and missing; give the server's address, such as "
                 "http://localhost:8000/v1 (--base-url on the command line)",
                 code=2,
+            )
+        named = self.endpoint.api_key_env if self.engine == "endpoint" else ""
+        if named and not os.environ.get(named):
+            raise UserError(
+                f"{where}.endpoint.api_key_env: the environment has no {named}; export the server's key in it", code=2
             )
 
 

@@ -368,6 +368,11 @@ def _with_files(recipe: Recipe, path: Path) -> Recipe:
                 code=2,
             )
         changes["context"] = recipe.context.model_copy(update={"template": template})
+    judge = recipe.detect.judge
+    if judge is not None and judge.local.model != "embedded":
+        model = resolved(judge.local.model, "detect.judge.local.model")
+        judge = judge.model_copy(update={"local": judge.local.model_copy(update={"model": model})})
+        changes["detect"] = recipe.detect.model_copy(update={"judge": judge})
     models: dict[str, Model] = {}
     for label, model_section in recipe.models.items():
         update: dict[str, str] = {}

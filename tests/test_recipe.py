@@ -48,6 +48,18 @@ def test_the_written_recipe_is_complete_and_reads_back_equal(folder: Path) -> No
     assert "neftune_alpha" in written.read_text() and str(folder / "data.jsonl") in written.read_text()
 
 
+def test_a_judge_is_written_only_where_the_recipe_has_one(folder: Path) -> None:
+    plain = recipe_of(folder, MINIMAL)
+    assert plain.detect.judge is None and b"[detect.judge" not in write_recipe(plain)
+    (folder / "judge-model").mkdir()
+    text = MINIMAL + '[detect.judge.local]\nmodel = "./judge-model"\n[detect.judge.endpoint]\nextra = {a = [1, "b"]}\n'
+    recipe = recipe_of(folder, text)
+    assert recipe.detect.judge is not None and recipe.detect.judge.engine_label == f"local:{folder / 'judge-model'}"
+    written = folder / "written.toml"
+    written.write_bytes(write_recipe(recipe))
+    assert read_recipe(written) == recipe
+
+
 def test_overrides_are_typed_as_toml(folder: Path) -> None:
     recipe = recipe_of(
         folder, MINIMAL, "generate.max_new_tokens=7", "models.lft.learning_rate=1e-3", "name=other", 'device="cpu"'
@@ -66,6 +78,10 @@ def test_a_model_can_be_added_by_override(folder: Path) -> None:
     [
         ("[generate]\nmax_tokens = 3", "generate.max_tokens: no such key"),
         ("[trane]\nk = 3", "trane: no such key"),
+        ("[detect.consistency]\nsamples = 1", "detect.consistency.samples: Input should be greater than or equal to 2"),
+        ("[detect.judge.endpoint]\nbase_url = 'localhost'", "detect.judge.endpoint: base_url: expected http://"),
+        ("[detect.judge.endpoint]\napi_key_env = 'sk-1-2'", "the name of an environment variable, and not the key"),
+        ("[detect.judge.local]\ntemperature = 1.0", "detect.judge.local.temperature: no such key"),
         ('[generate]\nmax_new_tokens = "many"', "generate.max_new_tokens: Input should be a valid integer, not 'many'"),
         ("[generate]\nmax_new_tokens = 0", "generate.max_new_tokens: Input should be greater than or equal to 1"),
         ("[generate]\nsample = 1", "generate.sample: Input should be a valid boolean"),

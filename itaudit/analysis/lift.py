@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-RESAMPLES, TUNING_RESAMPLES = 4999, 999
+RESAMPLES, TUNING_RESAMPLES = 4999, 499
 CONFIDENCE = 0.95
 DEFINED = 0.95
 """The least share of resamples in which chance finds anything; below it an interval would tell of the rest alone."""
-_CELLS = 4_000_000
+FARTHEST = 10.0
+"""The most that an interval is stretched; prompts that ask for more are too few, or too much alike, to resample."""
+_CELLS, _SMALL = 4_000_000, 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,11 @@ def lift(
 ) -> Lift:
     """The lift of totals [prompts] over those expected by chance [prompts], resampled over prompts.
 
-    The interval is the percentile interval of the bootstrap, its tails cut down twice: to Hesterberg's expanded
-    interval (The American Statistician 69, 2015), which is as wide for few prompts as Student's t asks, and to what
-    holds 1 in 95 % of the draws of each of `nulls` [prompts, draws], totals that chance gives (Beran's prepivoting,
-    Biometrika 74, 1987): so what prompts have in common, and how unlike they are, counts too. Leave out prompts that
-    had nothing to observe.
+    The interval is Hesterberg's expanded percentile interval (The American Statistician 69, 2015), which for few
+    prompts is as wide as Student's t asks. Each end is stretched, on the scale of logarithms, until it is on its side
+    of 1 in 97.5 % of the draws of each of `nulls` [prompts, draws], totals that chance gives (calibration: Loh, JASA
+    82, 1987): prompts that share instances and words vary together, which resampling alone can't see. Leave out
+    prompts that had nothing to observe.
     """
     found, chance = np.asarray(observed, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     total, wanted, prompts = float(found.sum()), float(chance.sum()), len(found)
@@ -63,9 +65,13 @@ def lift(
     quotients = _resampled(found, chance, seed)
     if len(quotients) < DEFINED * RESAMPLES:
         return told("chance finds anything in too few prompts", quotient)
-    tails = [_expanded_tails(prompts), *(_tuned_tails(np.asarray(null, dtype=np.float64), seed) for null in nulls)]
-    below, above = np.min(tails, axis=0)
-    low, high = np.quantile(quotients, [below, 1 - above])
+    tail = _expanded_tail(prompts)
+    low, high = np.quantile(quotients, [tail, 1 - tail])
+    stretches = [(1.0, 1.0), *(_stretches(np.asarray(null, dtype=np.float64), tail, seed) for null in nulls)]
+    down, up = np.max(stretches, axis=0)
+    if max(down, up) > FARTHEST:
+        return told("too few unlike prompts", quotient)
+    low, high = quotient * (low / quotient) ** down, quotient * (high / quotient) ** up
     return Lift(total, wanted, prompts, quotient, float(low), float(high))
 
 
@@ -106,23 +112,28 @@ def _resampled(found: Floats, chance: Floats, seed: int) -> Floats:
     return np.concatenate(parts)
 
 
-def _expanded_tails(prompts: int) -> tuple[float, float]:
-    """The shares of resamples beyond either end of the expanded interval; 0.025 for many prompts."""
+def _expanded_tail(prompts: int) -> float:
+    """The share of resamples beyond either end of the expanded interval; 0.025 for many prompts."""
     # Imported where it is needed: it takes longer than all else that reads a run.
     from scipy.special import ndtr, stdtrit
 
     quantile = stdtrit(prompts - 1, (1 + CONFIDENCE) / 2)
-    tail = float(ndtr(-np.sqrt(prompts / (prompts - 1)) * quantile))
-    return tail, tail
+    return float(ndtr(-np.sqrt(prompts / (prompts - 1)) * quantile))
 
 
-def _tuned_tails(null: Floats, seed: int) -> tuple[float, float]:
-    """The shares of resamples to leave beyond either end, so that 1 lies beyond it in 2.5 % of the draws."""
+def _stretches(null: Floats, tail: float, seed: int) -> tuple[float, float]:
+    """How far the interval of each draw has to be stretched to its lower and to its upper side, to hold 1 so often."""
     rng = np.random.default_rng([seed, 4])
     prompts = len(null)
     times = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=TUNING_RESAMPLES).astype(np.float64)
-    above = times @ (null - null.mean(axis=1, keepdims=True))
-    over, under = (above > 1e-9).mean(axis=0), (above < -1e-9).mean(axis=0)
-    under += (1 - over - under) / 2
-    tail = (1 - CONFIDENCE) / 2
-    return float(np.quantile(under, tail)), float(np.quantile(1 - under, tail))
+    expected = times @ null.mean(axis=1)
+    times, expected = times[expected > 0], expected[expected > 0]
+    quotients = np.log(np.maximum(null.sum(axis=0) / null.mean(axis=1).sum(), _SMALL))
+    first = int(tail * (len(times) - 1))
+    ends = (first, len(times) - 1 - first)
+    drawn = np.partition((null.T @ times.T) / expected, ends, axis=1)
+    low, high = (quotients - np.log(np.maximum(drawn[:, end], _SMALL)) for end in ends)
+    needed_down = np.where(quotients > 0, quotients / np.maximum(low, _SMALL), 0.0)
+    needed_up = np.where(quotients < 0, quotients / np.minimum(high, -_SMALL), 0.0)
+    share = (1 + CONFIDENCE) / 2
+    return float(np.quantile(needed_down, share)), float(np.quantile(needed_up, share))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 
 from itaudit import atomic
+from itaudit.detect.judge_task import judge_settings
 from itaudit.engine import device as devices
 from itaudit.engine.causes_stage import cause_responses
 from itaudit.engine.checks import check_models, other_base
@@ -101,6 +102,9 @@ class Worker:
         self.reporter.check()
         files = self._find_base()
         waiting = [label for label in self.recipe.models if not finished(self.run, "score", label)]
+        if "judge" in self.recipe.detect.detectors:
+            # It is asked last, after hours perhaps.
+            judge_settings(self.run, {})
         self._found = check_models(self.recipe, files, self.device, waiting)
         for label, found in self._found.items():
             if told := other_base(found, files):

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from itaudit.proof.plan import BEFORE, LEAST_CONTROLS, Plan
 from itaudit.proof.results import Reading, Unit
 from itaudit.proof.spec import ProofSpec, SourceEffect, Verdict
-from itaudit.proof.statistics import CONFIDENCE, MARGIN, Comparison, area_under_curve, compare, verdict_word
+from itaudit.proof.statistics import (
+    CONFIDENCE,
+    MARGIN,
+    Comparison,
+    area_under_curve,
+    compare,
+    seeds_agree,
+    verdict_word,
+)
 from itaudit.sanitize import visible_line
 
 _LEVEL = 0.05
@@ -48,7 +56,7 @@ def _retrained(name: str, spec: ProofSpec, plan: Plan, units: Mapping[str, Unit]
     per_seed = tuple(statistics.fmean(arm[at] for arm in controls) - without for at, without in enumerate(dropped))
     said_without = _share([reading.said for reading in pairs.dropped])
     said_with = _share([reading.said for arm in pairs.controls for reading in arm])
-    word = verdict_word(found)
+    word = verdict_word(found, per_seed)
     verdict = replace(
         _start(name, spec, target, "", done=whole),
         verdict=word,
@@ -59,6 +67,7 @@ def _retrained(name: str, spec: ProofSpec, plan: Plan, units: Mapping[str, Unit]
         seeds=len(pairs.seeds),
         controls=len(controls),
         per_seed=per_seed,
+        p_seeds=seeds_agree(per_seed),
         said_with=said_with,
         said_without=said_without,
     )
@@ -162,12 +171,20 @@ def _retrained_text(verdict: Verdict, found: Comparison) -> str:
         return f"Cause shown: {figures}{said}."
     if verdict.verdict == "no effect seen":
         return f"No effect seen: {figures}, which rules out {MARGIN:.2f} nats, a halving{said}."
-    why = "the interval holds both no effect and a halving"
-    if found.low > 0 and found.effect < MARGIN:
-        why = f"more than chance, but less than a halving ({MARGIN:.2f} nats)"
-    elif found.low > 0:
-        why = f"{found.alike:.0%} of the controls lower it as much"
-    return f"Not decided: {figures}: {why}{said}."
+    return f"Not decided: {figures}: {_doubt(verdict, found)}{said}."
+
+
+def _doubt(verdict: Verdict, found: Comparison) -> str:
+    """What keeps a retraining from deciding."""
+    if found.low <= 0:
+        return "the interval holds both no effect and a halving"
+    if found.effect < MARGIN:
+        return f"more than chance, but less than a halving, {MARGIN:.2f} nats"
+    if verdict.p_seeds is None:
+        return "a single seed may be luck"
+    if not found.stands_out:
+        return f"{found.alike} of {found.controls} controls lower it as much"
+    return f"the seeds do not agree ({min(verdict.per_seed):.2f} to {max(verdict.per_seed):.2f})"
 
 
 def _patched_text(verdict: Verdict) -> str:

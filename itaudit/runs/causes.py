@@ -3,7 +3,8 @@
 Nothing here asks a model, so that runs of any age get the analysis, and at once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,16 @@ import numpy as np
 
 from itaudit import paths
 from itaudit.runs.run import Prompt, Run
+from itaudit.runs.tables import GrowingTable
+from itaudit.trace.cause_lookup import CauseLookup, Draws, Scored
 from itaudit.trace.causes import Causes, UnitDraws, causes_of, causes_row
 from itaudit.trace.chance import Chance
+from itaudit.trace.prompt_side import PromptSides
 from itaudit.trace.response_words import ResponseWords
 
 PROMPTS_PER_PART = 32
+
+LOCK_POLL_SECONDS = 0.2
 
 
 def fill_causes(
@@ -28,32 +34,46 @@ def fill_causes(
 ) -> None:
     """Fills the causes table of a tuned model from its responses and scores; what is in it stays.
 
-    `check` may raise to stop between two responses, `progress` is told how many are done. Raises UserError where the
-    dataset can't be read.
+    `check` may raise to stop between two responses, `progress` is told how many are done. The table is closed where
+    all scores are there. Whoever else fills it is waited for. Raises UserError where the dataset can't be read.
     """
-    from itaudit.trace.cause_lookup import CauseLookup, Scored
-    from itaudit.trace.index import TraceIndex
-    from itaudit.trace.prompt_side import PromptSides
-
-    table, settings = run.table("causes", label), run.recipe.causes
+    table = run.table("causes", label)
     if table.closed:
         return
-    done = table.prompt_ids()
-    responses = dict(_columns(run, "responses", label, "prompt_id", "response"))
-    scores = run.table("scores", label).read().select(["order", "prompt_id", "starts", "ends", "rank_base"])
-    prompts = {prompt.id: prompt for prompt in run.prompts()}
-    waiting = [score for score in scores.to_pylist() if score["prompt_id"] not in done]
-    words = response_words(run)
-    index = TraceIndex.open(PromptSides(run.dataset), engine=run.recipe.trace.engine, cache_dir=paths.cache_dir())
-    rows = np.array(run.dataset.table["index"].to_pylist(), dtype=np.int64)
-    queries = {score["prompt_id"]: prompts[score["prompt_id"]].prompt for score in waiting}
-    lookup = CauseLookup(index, words, rows, queries, settings.k, _chance(run, words))
-    pending = []
-    for score in waiting:
+    # Several at once would append the same rows twice.
+    from filelock import FileLock, Timeout
+
+    table.whole.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(table.whole.with_suffix(".lock"))
+    while not lock.is_locked:
         check()
-        prompt_id = score["prompt_id"]
-        scored = Scored(responses[prompt_id], score["starts"], score["ends"], score["rank_base"])
-        pending.append(causes_row(score["order"], lookup.causes(prompt_id, _context(prompts[prompt_id]), scored)))
+        with suppress(Timeout):
+            lock.acquire(timeout=LOCK_POLL_SECONDS)
+    try:
+        if not table.closed:
+            _fill(label, run, table, check, progress)
+    finally:
+        lock.release()
+
+
+def _fill(
+    label: str, run: Run, table: GrowingTable, check: Callable[[], None], progress: Callable[[int], None]
+) -> None:
+    done = table.prompt_ids()
+    scores = run.table("scores", label)
+    whole = scores.closed
+    rows = scores.read().select(["order", "prompt_id", "starts", "ends", "rank_base"]).to_pylist()
+    waiting = [row for row in rows if row["prompt_id"] not in done]
+    responses = dict(_columns(run, "responses", label, "prompt_id", "response"))
+    prompts = {prompt.id: prompt for prompt in run.prompts()}
+    lookup = _lookup(run, {row["prompt_id"]: prompts[row["prompt_id"]].prompt for row in waiting}) if waiting else None
+    pending = []
+    for row in waiting:
+        check()
+        assert lookup is not None
+        prompt_id = row["prompt_id"]
+        scored = Scored(responses[prompt_id], row["starts"], row["ends"], row["rank_base"])
+        pending.append(causes_row(row["order"], lookup.causes(prompt_id, _context(prompts[prompt_id]), scored)))
         if len(pending) == PROMPTS_PER_PART:
             table.append(pending)
             done.update(row["prompt_id"] for row in pending)
@@ -61,7 +81,17 @@ def fill_causes(
             progress(len(done))
     if pending:
         table.append(pending)
-    table.close()
+    if whole:
+        table.close()
+
+
+def _lookup(run: Run, queries: Mapping[str, str]) -> CauseLookup:
+    from itaudit.trace.index import TraceIndex
+
+    settings, words = run.recipe.causes, response_words(run)
+    index = TraceIndex.open(PromptSides(run.dataset), engine=run.recipe.trace.engine, cache_dir=paths.cache_dir())
+    rows = np.array(run.dataset.table["index"].to_pylist(), dtype=np.int64)
+    return CauseLookup(index, words, rows, queries, settings.k, _chance(run, words))
 
 
 def run_causes(run: Run, label: str, prompt_id: str) -> Causes | None:
@@ -109,14 +139,12 @@ class _SharedDraws:
 
     def __init__(self, run: Run, similar: dict[str, list[int]]) -> None:
         self._run, self._similar = run, similar
-        self._made: dict[int, Any] = {}
+        self._made: dict[int, Draws] = {}
 
     def of(self, prompt_id: str, draws: int) -> UnitDraws:
         return lambda keys: self._draws(draws).of(prompt_id).draws(keys)
 
-    def _draws(self, draws: int) -> Any:
-        from itaudit.trace.cause_lookup import Draws
-
+    def _draws(self, draws: int) -> Draws:
         if draws not in self._made:
             words, position = response_words(self._run), self._run.dataset.position
             similar = {

@@ -6,7 +6,6 @@ restores what stood there. Lines that one call wrote, such as an import, share a
 """
 
 import math
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,7 +15,6 @@ from typing import Any
 import orjson
 
 from itaudit import atomic
-from itaudit.data.edits import user_name
 from itaudit.errors import UserError
 
 VERSION = 1
@@ -98,6 +96,9 @@ def append_mark(path: Path, mark: Mark, *, removed: bool = False) -> None:
 
 def append_marks(path: Path, marks: Sequence[Mark], *, removed: bool = False) -> None:
     """Adds marks, or takes them away, in one act. Raises OSError where they could not be written whole."""
+    # Imported where it is needed, as below: screens that only read marks start without.
+    import secrets
+
     act = {"act": secrets.token_hex(6)} if len(marks) > 1 else {}
     _append(path, [{**_signed(mark), **act, **({"removed": True} if removed else {})} for mark in marks])
 
@@ -172,6 +173,8 @@ def _finite(value: object) -> bool:
 
 
 def _signed(mark: Mark) -> dict[str, Any]:
+    from itaudit.data.edits import user_name
+
     return mark_line(mark) | {"by": mark.by or user_name(), "time": mark.time or time.time()}
 
 

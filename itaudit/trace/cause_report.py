@@ -235,13 +235,14 @@ class _Tally:
             dealt, replaced = np.stack(self.by_instances), np.stack(self.by_words)
             by_instances = self._beside(dealt)
             # Words of a response hang together, and so do the same words in random instances, while the words drawn
-            # for them do not: the interval is tuned to both.
+            # for them do not: the interval and p have to stand before both.
             by_words = self._beside(replaced, dealt)
         return TraceRate(count, traced, len(self.counts), traced / count if count else None, by_instances, by_words)
 
     def _beside(self, draws: Floats, *others: Floats) -> Beside:
         found, expected = np.array(self.found, dtype=np.float64), draws.mean(axis=1)
-        told = lift(found, expected, nulls=[draws, *others])
-        observed, chance = studentised(found - expected), studentised(draws - expected[:, None])
-        p = permutation_p(float(observed), chance)
+        nulls = [draws, *others]
+        told = lift(found, expected, nulls=nulls)
+        observed = float(studentised(found - expected))
+        p = max(permutation_p(observed, studentised(null - null.mean(axis=1, keepdims=True))) for null in nulls)
         return Beside(told.expected / sum(self.counts), told.lift, told.low, told.high, p, told.reason)

@@ -139,12 +139,12 @@ def parting_text(
         )
     ]
     sides = [(names[0], parting.old), (names[1], parting.new)]
+    for (name, choice), (other_name, other) in zip(sides, reversed(sides), strict=True):
+        lines.append(Content(_across(name, choice, other_name, other, token_text)))
     columns = [_column(name, choice.top, choice.token, token_text) for name, choice in sides]
     if parting.base:
         columns.append(_column("base", parting.base, -1, token_text))
     lines += _columns([column for column in columns if column], width)
-    for (name, choice), (other_name, other) in zip(sides, reversed(sides), strict=True):
-        lines.append(Content(_across(name, choice, other_name, other, token_text)))
     ranks = [
         f"{'cut off' if choice.token < 0 else visible_line(token_label(token_text(choice.token)))} {rank}"
         for choice, rank in ((parting.old, parting.rank_old), (parting.new, parting.rank_new))

@@ -54,10 +54,12 @@ class Comparing:
         span = self.lineage.span if self.lineage else None
         if prompt_id is None and span is not None and span.model == self.label:
             prompt_id = span.prompt_id
+        if span is not None and (span.model, span.prompt_id) != (self.label, prompt_id):
+            span = None
         ids = [prompt.id for prompt in self.order]
         self.prompt_id = prompt_id if prompt_id in ids else ids[0] if ids else None
         here = self.spots_here
-        own = [spot for spot in here if span is not None and (spot.start, spot.end) == (span.start, span.end)]
+        own = [spot for spot in here if span is not None and spot.start < span.end and span.start < spot.end]
         self.spot = next(iter([*own, *here]), None)
 
     def poll(self) -> bool:
@@ -123,7 +125,7 @@ class Comparing:
             ]
             if span is not None and (span.model, span.prompt_id) == (self.label, prompt.id):
                 stands = self._flags.texts.get(prompt.id, "")[span.start : span.end] == span.text
-                known = any((spot.start, spot.end) == (span.start, span.end) for spot in here)
+                known = any(spot.start < span.end and span.start < spot.end for spot in here)
                 if stands and not known:
                     here.append(Spot(prompt.id, span.start, span.end, span.text, STARTED_HERE))
             found += sorted(here, key=lambda spot: spot.start)

@@ -117,6 +117,11 @@ def report_text(report: Mapping[str, Any], width: int) -> Content:
         cells = report["cross"][kind]
         figures = "".join(f"{_cell(cells[name]):>16}" for name in CLASSES)
         lines.append(_line((f"{kind:<{_LEFT}}", STRONG if kind == "flagged" else ""), (figures, "")))
+    if not report["to_explain"]:
+        lines.append(
+            _line(("no flagged word asks for an explanation: the base model says all of them by itself", MUTED))
+        )
+        return _joined(lines, width)
     for key, name in _MEASURES:
         lines += _measure(name, report[key])
     return _joined(lines, width)

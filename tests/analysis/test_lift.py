@@ -67,6 +67,13 @@ def test_two_prompts_alike_have_an_interval_of_one_point_and_no_nan() -> None:
     json.dumps(asdict(told), allow_nan=False)
 
 
+def test_prompts_that_vary_less_than_chance_does_have_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    told = lift([3, 3, 3.1], [1, 1, 1], nulls=[np.tile(rng.uniform(0.2, 4, 199), (3, 1)) + rng.random((3, 199)) / 99])
+    assert told.lift == pytest.approx(9.1 / 3)
+    assert (told.low, told.high, told.reason) == (None, None, "too few unlike prompts")
+
+
 def test_the_p_value_counts_the_observed_among_the_draws() -> None:
     assert permutation_p(3, [1, 2, 3, 4]) == 3 / 5
     assert permutation_p(5, [1, 2, 3, 4]) == 1 / 5

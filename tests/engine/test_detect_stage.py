@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,11 +114,14 @@ def test_detectors_that_ask_a_model_are_carried_out_by_whoever_can(run: Run) -> 
     run = with_detectors(run, '"judge"')
     called = []
 
-    def fill() -> None:
+    def fill(progress: Callable[[int], None]) -> None:
         called.append("judge")
+        progress(3)
         run.detections("judge", "sft").replace([])
 
-    detect_responses("sft", run, Told(), {"judge": fill})  # type: ignore[arg-type]  # as above
+    told = Told()
+    detect_responses("sft", run, told, {"judge": fill})  # type: ignore[arg-type]  # as above
+    assert ("progress", "detect", "sft", 3) in told.events
     assert called == ["judge"]
     with pytest.raises(UserError, match="judge"):
         detect_responses("lft", run, Told())  # type: ignore[arg-type]  # as above

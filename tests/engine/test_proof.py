@@ -1,8 +1,14 @@
 """Proofs on tiny models: steps that leave no trace, retraining that finds a planted cause, and stops at any moment."""
 
 import hashlib
+import os
 import random
+import re
+import shutil
+import signal
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +18,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from itaudit.data.versions import open_edited
 from itaudit.engine.base_weights import BaseWeights
 from itaudit.engine.context import Example
 from itaudit.engine.models import find_model
-from itaudit.engine.proof_worker import main
+from itaudit.engine.proof_worker import Job, Prover, main
 from itaudit.engine.retrain import arm_order, retrained
 from itaudit.engine.tail_patch import tail_patcher
 from itaudit.engine.worker import work_on
-from itaudit.proof.jobs import create, verdicts_at
+from itaudit.errors import UserError
+from itaudit.proof.jobs import Proof, create, open_proof, proofs, verdicts_at
+from itaudit.proof.results import append_unit
 from itaudit.proof.spec import ProofSpec, Target
-from itaudit.recipe import Lft, Sft
+from itaudit.recipe import Lft, Sft, check_recipe
 from itaudit.runs.run import Run
-from tests.engine.conftest import INSTANCES
+from tests.engine.conftest import INSTANCES, PROMPTS
 
 CPU = torch.device("cpu")
 EXAMPLE = Example([5, 6, 7, 8, 9, 1], [-100, -100, 7, 8, 9, 1], False)
@@ -54,7 +63,7 @@ def test_a_step_moves_the_model_and_is_taken_back_bit_for_bit(
     with tail_patcher(base, seed=3) as patcher:
         before = digest(patcher.model)
         for fails in (False, True):
-            with pytest.raises(RuntimeError) if fails else _nothing(), patcher.stepped(EXAMPLE) as model:
+            with pytest.raises(RuntimeError) if fails else nullcontext(), patcher.stepped(EXAMPLE) as model:
                 assert digest(model) != before
                 torch.rand(3)
                 if fails:
@@ -65,14 +74,6 @@ def test_a_step_moves_the_model_and_is_taken_back_bit_for_bit(
         assert digest(patcher.model) == before
     assert digest(base.model) == untouched and randomness() == dice and base.model.forward == forward
     assert all(parameter.grad is None for parameter in base.model.parameters())
-
-
-class _nothing:  # stands in for a context manager function
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def test_a_step_is_the_trainer_s_own_first_step(tiny_llama: Path) -> None:
@@ -95,6 +96,7 @@ def test_a_new_adapter_moves_only_in_the_half_that_begins_at_zero(tiny_llama: Pa
     assert moved and all(".lora_B." in name for name in moved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lft", "sft"])
 @pytest.mark.parametrize("kind", ["tiny_llama", "tiny_t5"])
 def test_retraining_gives_the_base_back_bit_for_bit(method: str, kind: str, request: pytest.FixtureRequest) -> None:
@@ -114,12 +116,11 @@ def test_retraining_gives_the_base_back_bit_for_bit(method: str, kind: str, requ
     assert digest(base.model) == untouched
 
 
-def test_retraining_with_every_instance_is_the_runs_tuning(make_run: Callable[..., Run]) -> None:
+@pytest.mark.slow
+def test_retraining_with_every_instance_is_the_run_s_own_tuning(make_run: Callable[..., Run]) -> None:
     run = make_run()
     assert work_on(run) == 0, run.state().error
     proof = create(run, ProofSpec("tail-patch", "lft", (_target(run, "lft", "a", 0),)))
-    from itaudit.engine.proof_worker import Job, Prover
-
     prover = Prover(proof, Job(proof.folder, {"done": 0}), CPU)
     examples = [prover._example(instance.index) for instance in run.dataset]
     saved = load_file(run.model_dir("lft") / "adapter_model.safetensors")
@@ -136,27 +137,30 @@ def test_an_arm_keeps_every_other_instance_in_its_place() -> None:
 
 
 RARE = "Zyx 漢字 quartz"
+PLANTED = 5
 
 
-@pytest.fixture
-def planted(make_run: Callable[..., Run], tmp_path: Path) -> Run:
-    """A finished run whose tuned model says what a single instance taught it."""
-    data = tmp_path / "planted.jsonl"
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Run:
+    """A finished run whose tuned model says what a single instance taught it. Proofs go into folders of their own."""
+    folder = tmp_path_factory.mktemp("planted")
     rows = [*INSTANCES, *INSTANCES, *INSTANCES]
-    rows.insert(5, {"instruction": "What is the capital of France?", "output": RARE})
-    data.write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
-    models = {
-        "sft": {"method": "sft", "batch_size": 4, "micro_batch_size": 4, "learning_rate": 0.02, "epochs": 10.0},
-        "theirs": {"method": "imported", "responses": str(tmp_path / "theirs.jsonl")},
+    rows.insert(PLANTED, {"instruction": "What is the capital of France?", "output": RARE})
+    answers = [{"id": prompt["id"], "response": "Nobody knows."} for prompt in PROMPTS]
+    for name, lines in (("data", rows), ("prompts", PROMPTS), ("theirs", answers)):
+        (folder / f"{name}.jsonl").write_bytes(b"\n".join(orjson.dumps(line) for line in lines))
+    sft = {"method": "sft", "batch_size": 4, "micro_batch_size": 4, "learning_rate": 0.02, "epochs": 10.0}
+    table = {
+        "device": "cpu",
+        "base": {"model": str(tiny_llama)},
+        "data": {"path": str(folder / "data.jsonl")},
+        "prompts": {"path": str(folder / "prompts.jsonl")},
+        "generate": {"max_new_tokens": 24, "batch_size": 4},
+        "models": {"sft": sft, "theirs": {"method": "imported", "responses": str(folder / "theirs.jsonl")}},
     }
-    answers = [{"id": prompt, "response": "Nobody knows."} for prompt in "abcde"]
-    (tmp_path / "theirs.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in answers))
-    run = make_run(data={"path": str(data)}, models=models, generate={"max_new_tokens": 24, "batch_size": 4})
+    run = Run.create(folder / "runs", check_recipe(table, "recipe"))
     assert work_on(run) == 0, run.state().error
     return run
-
-
-PLANTED = 5
 
 
 def _span(run: Run, prompt: str, text: str, *rows: int) -> Target:
@@ -185,23 +189,164 @@ def test_a_tail_patch_ranks_the_planted_instance_first(planted: Run) -> None:
     assert verdicts_at(planted, "sft", "a", target.start, target.end) == ()
 
 
+@pytest.mark.slow
 def test_dropping_the_planted_instance_takes_the_span_away(planted: Run) -> None:
-    guilty, innocent = _span(planted, "b", "quartz", PLANTED), _span(planted, "b", "quartz", 2)
+    guilty, innocent = _span(planted, "b", "quartz", PLANTED), _target(planted, "sft", "a", PLANTED)
     before = {p: p.read_bytes() for p in planted.path.rglob("*") if p.is_file() and "proofs" not in p.parts}
     proof = create(planted, ProofSpec("drop-and-retrain", "sft", (guilty, innocent), controls=3, seeds=2), "both")
     assert main([str(proof.folder)]) == 0, proof.log_tail()
     shown, not_shown = proof.verdicts()
     assert shown.verdict == "cause shown", shown.text
-    assert (shown.said_with, shown.said_without) == (1.0, 0.0) and len(shown.per_seed) == 2
+    assert shown.said_with is not None and shown.said_with > 0.5 and shown.said_without == 0.0
     assert shown.effect is not None and shown.low is not None and shown.high is not None
     assert shown.low <= shown.effect <= shown.high and shown.effect == pytest.approx(sum(shown.per_seed) / 2)
-    # The drop of the planted instance is no control of a span whose sources stay in it, but the others' controls are.
     assert not_shown.verdict != "cause shown", not_shown.text
-    assert shown.controls == 7 and not_shown.controls == 7
+    assert shown.controls == not_shown.controls == 3
+    # The two share their arms, of which nothing is left but the figures.
+    assert len(proof.units()) == 8
     assert {p: p.read_bytes() for p in planted.path.rglob("*") if p.is_file() and "proofs" not in p.parts} == before
-    assert sorted(path.name for path in proof.folder.iterdir()) == [
-        "proof.json",
-        "results.jsonl",
-        "status.json",
-        "worker.lock",
+    left = sorted(path.name for path in proof.folder.iterdir())
+    assert left == ["proof.json", "results.jsonl", "status.json", "worker.lock"]
+
+
+@pytest.mark.slow
+def test_retraining_with_an_edited_source_takes_the_span_away(planted: Run) -> None:
+    target = _span(planted, "b", "quartz", PLANTED, 2)
+    spec = ProofSpec("drop-and-retrain", "sft", (target,), controls=3, seeds=2, replace="edited")
+    with pytest.raises(UserError, match="none of its sources is edited"):
+        create(planted, spec)
+    workshop = open_edited(planted.recipe.data.path)
+    workshop.edit(PLANTED, {"response": "The capital of France is Paris."}, by="hand")
+    proof = create(planted, spec, "edited")
+    # Only what is edited is tested, and a later edit changes nothing.
+    assert proof.spec.targets[0].sources == (PLANTED,)
+    workshop.undo(PLANTED)
+    assert main([str(proof.folder)]) == 0, proof.log_tail()
+    (verdict,) = proof.verdicts()
+    assert verdict.verdict == "cause shown" and "with the edited row 5" in verdict.text, verdict.text
+    # Every arm learned as many instances.
+    assert {unit.facts["instances"] for unit in proof.units().values()} == {25}
+
+
+def _lines(proof: Proof) -> list[str]:
+    return [orjson.loads(line)["unit"] for line in proof.results_path.read_bytes().splitlines() if line.endswith(b"}")]
+
+
+class _Killed(BaseException):
+    """What no handler of the worker catches."""
+
+
+def test_a_proof_that_dies_again_and_again_does_no_unit_twice(planted: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ProofSpec("tail-patch", "sft", (_span(planted, "b", "quartz", PLANTED, 3),), controls=4)
+    whole, torn = create(planted, spec), create(planted, spec)
+    assert main([str(whole.folder)]) == 0
+    dice, deaths = random.Random(0), 0
+    while main_dying(torn, dice, monkeypatch) == "died":
+        deaths += 1
+    assert deaths > 2 and sorted(_lines(torn)) == sorted(torn.plan.units())
+    assert [unit.readings for _, unit in sorted(torn.units().items())] == [
+        unit.readings for _, unit in sorted(whole.units().items())
     ]
+    told = [verdict.to_json() | {"proof": ""} for proof in (whole, torn) for verdict in proof.verdicts()]
+    assert told[0] == told[1]
+
+
+def main_dying(proof: Proof, dice: random.Random, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs the worker until it ends, or dies before, while or after it saves a unit."""
+
+    def dying(path: Path, unit: Any) -> None:
+        fate = dice.choice(["lives", "lives", "lives", "before", "while", "after"])
+        if fate == "while":
+            with path.open("ab") as file:
+                file.write(b'{"v":1,"unit":"row 3","read')
+        if fate in ("lives", "after"):
+            append_unit(path, unit)
+        if fate != "lives":
+            raise _Killed
+
+    monkeypatch.setattr("itaudit.engine.proof_worker.append_unit", dying)
+    try:
+        return "done" if main([str(proof.folder)]) == 0 else "failed"
+    except _Killed:
+        return "died"
+
+
+def test_a_cancelled_proof_goes_on_where_it_stopped(planted: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = create(planted, ProofSpec("tail-patch", "sft", (_span(planted, "b", "quartz", PLANTED),), controls=4))
+
+    def stopped(path: Path, unit: Any) -> None:
+        append_unit(path, unit)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        monkeypatch.setattr("itaudit.engine.proof_worker.append_unit", stopped)
+        assert main([str(proof.folder)]) == 3
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert proof.status().state == "cancelled" and proof.status().done == 1
+    assert proof.verdicts()[0].text.startswith("Not decided yet: 1 of 6 steps")
+    monkeypatch.undo()
+    assert main([str(proof.folder)]) == 0 and proof.status().state == "done"
+    assert main([str(proof.folder)]) == 0 and sorted(_lines(proof)) == sorted(proof.plan.units())
+
+
+@pytest.mark.slow
+def test_a_detached_proof_survives_sigkill_at_any_moment(planted: Run) -> None:
+    target = _span(planted, "b", "quartz", PLANTED)
+    proof = create(planted, ProofSpec("drop-and-retrain", "sft", (target,), controls=3, seeds=1), "killed")
+    dice = random.Random(1)
+    for wanted in (1, 2):
+        pid = proof.start()
+        with pytest.raises(UserError, match="is at work on it"):
+            proof.start()
+        until = time.monotonic() + 120
+        while len(proof.units()) < wanted and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(dice.random())
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert proof.status().state == "failed" or len(proof.units()) == 4
+    assert main([str(proof.folder)]) == 0 and sorted(_lines(proof)) == sorted(proof.plan.units())
+    verdict = proof.verdicts()[0]
+    assert verdict.effect is not None and verdict.effect > 5
+    assert verdict.verdict == "not decided" and "a single seed may be luck" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": "theirs"}, "models.theirs: is imported; only a model that the run tuned itself"),
+        ({"model": "base"}, "the base model was not tuned"),
+        ({"model": "none"}, "no model 'none'; there are base, sft, theirs"),
+        ({"targets": ()}, "there is nothing to prove"),
+        ({"targets": (Target("b", 0, 999, "", (1,)),)}, "span 0:999: the response of sft has"),
+        ({"targets": (Target("b", 0, 3, "Abc", (1,)),)}, "holds 'Zyx', not 'Abc'"),
+        ({"targets": (Target("b", 0, 3, "", (99,)),)}, "row 99 is not among the instances"),
+        ({"targets": (Target("b", 0, 3, "", ()),)}, "has no sources to test"),
+        ({"targets": (Target("z", 0, 3, "", (1,)),)}, "no prompt 'z'"),
+        ({"kind": "drop-and-retrain", "controls": 2}, "2 control drops are too few"),
+        ({"kind": "drop-and-retrain", "controls": 30}, "too few for 30 controls"),
+        ({"replace": "edited"}, "a tail patch takes no edited instances"),
+    ],
+)
+def test_what_can_t_be_proved_is_told_in_one_line(planted: Run, changes: dict[str, Any], told: str) -> None:
+    asked = {"kind": "tail-patch", "model": "sft", "targets": (Target("b", 0, 3, "", (1,)),), **changes}
+    count = len(proofs(planted))
+    with pytest.raises(UserError, match=re.escape(told)) as error:
+        create(planted, ProofSpec(**asked))
+    assert "\n" not in str(error.value) and len(proofs(planted)) == count
+
+
+def test_a_proof_whose_response_changed_says_so(planted: Run, tmp_path: Path) -> None:
+    copy = Run(Path(shutil.copytree(planted.path, tmp_path / "copy", ignore=shutil.ignore_patterns("proofs"))))
+    proof = create(copy, ProofSpec("tail-patch", "sft", (_span(copy, "b", "quartz", PLANTED),)))
+    content = orjson.loads((proof.folder / "proof.json").read_bytes())
+    content["spec"]["targets"][0]["text"] = "marble"
+    (proof.folder / "proof.json").write_bytes(orjson.dumps(content))
+    assert main([str(proof.folder)]) == 1
+    assert "'marble' does not stand there any more" in proof.status().error
+    (proof.folder / "proof.json").write_bytes(b"{")
+    with pytest.raises(UserError, match="can't be read as a proof"):
+        open_proof(copy, proof.name)
+    assert proofs(copy) == ()

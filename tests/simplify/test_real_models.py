@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +14,7 @@ from itaudit.data.load import load
 from itaudit.data.overlay import Overlay
 from itaudit.simplify.batch import Batch, BatchStatus
 from itaudit.simplify.settings import EndpointSettings, LocalSettings, Settings
-from tests.simplify.server import free_port
+from tests.transformers_serve import transformers_serve
 
 pytestmark = pytest.mark.slow
 
@@ -73,25 +70,8 @@ def test_the_local_engine_works_through_a_batch_and_a_resume_makes_the_rest(edit
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, str]]:
-    """Address and model of `transformers serve` with the embedded model."""
-    command = shutil.which("transformers", path=str(Path(sys.executable).parent)) or shutil.which("transformers")
-    pytest.importorskip("uvicorn", reason="needs the extra `serving`")
-    if command is None:
-        pytest.skip("there is no `transformers` command")
-    from itaudit.engine.embedded import embedded_model_dir
-
-    model, port = str(embedded_model_dir()), free_port()
-    process = subprocess.Popen(
-        [command, "serve", model, "--port", str(port), "--host", "127.0.0.1", "--device", "cpu"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )
-    try:
-        yield f"http://127.0.0.1:{port}/v1", model
-    finally:
-        process.kill()
-        process.wait()
+    with transformers_serve() as told:
+        yield told
 
 
 def test_the_endpoint_engine_works_with_transformers_serve(edited: EditedDataset, server: tuple[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from itaudit.data import edits
 from itaudit.runs import marks
 from itaudit.runs.run import Run
 from itaudit.tui.app import ItauditApp
@@ -23,7 +24,7 @@ Compare = Callable[..., bool]
 @pytest.fixture(autouse=True)
 def one_moment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Marks are of one person and one moment, in one time zone."""
-    monkeypatch.setattr(marks, "user_name", lambda: "ada")
+    monkeypatch.setattr(edits, "user_name", lambda: "ada")
     monkeypatch.setattr(marks, "time", SimpleNamespace(time=lambda: 1_790_000_000.0))
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

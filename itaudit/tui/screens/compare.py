@@ -64,7 +64,7 @@ class CompareScreen(Screen[None]):
     CompareScreen.-one-below #below Pane.-shown { display: block; }
     CompareScreen.-short #answers, CompareScreen.-short #below { height: 1fr; }
     CompareScreen.-short Pane, CompareScreen.-short #answers, CompareScreen.-short #below { display: none; }
-    CompareScreen.-short .-holds { display: block; }
+    CompareScreen.-short #answers.-holds, CompareScreen.-short #below.-holds { display: block; }
     CompareScreen.-short Pane.-active { display: block; }
     """
     AUTO_FOCUS = ""
@@ -297,6 +297,8 @@ class CompareScreen(Screen[None]):
     def action_panel(self, by: int) -> None:
         self.active = PANES[(PANES.index(self.active) + by) % len(PANES)]
         self._arrange()
+        # A panel that was not shown has a width only after the layout.
+        self.call_after_refresh(self.draw)
 
     def action_scroll(self, direction: int) -> None:
         pane = self.query_one(f"#{self.active}", Pane)

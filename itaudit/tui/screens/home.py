@@ -111,7 +111,8 @@ class HomeScreen(Screen[None]):
         Binding("p", "live", "progress", id="home.progress"),
         Binding("c", "cancel", "cancel", id="home.cancel"),
         Binding("R", "resume", "resume", id="home.resume"),
-        Binding("C", "compare", "compare", id="home.compare", tooltip="Beside the run that it was made from"),
+        # The foot has no room for it at 80 columns.
+        Binding("C", "compare", "compare", id="home.compare", show=False, tooltip="Beside the run it was made from"),
         Binding("escape", "close", "close", id="home.close", show=False),
     ]
     AUTO_FOCUS: ClassVar[str | None] = "LineList"
