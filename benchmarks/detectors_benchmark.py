@@ -82,7 +82,9 @@ def tell(document: dict[str, Any]) -> None:
         return
     print("\n| raters | words | alpha | equal ratings | both flag | only first | only second |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for pair in [agreement, *agreement["pairs"]]:
+    # Of two raters the pair says all that there is to say.
+    together = [agreement] if len(agreement["raters"]) > 2 else []
+    for pair in [*together, *agreement["pairs"]]:
         alpha = pair["reason"] if pair["alpha"] is None else f"{pair['alpha']:.3f}"
         counts = " | ".join(str(pair.get(key, "")) for key in ("both", "only_first", "only_second"))
         print(f"| {', '.join(pair['raters'])} | {pair['words']} | {alpha} | {_share(pair['agreed'])} | {counts} |")
@@ -97,13 +99,15 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, required=True, help="the folder of the real datasets")
     parser.add_argument("--prompts", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=96, help="longest answer")
+    parser.add_argument("--judge-tokens", type=int, default=192, help="longest answer of the judge")
     parser.add_argument("--model", type=Path, help="a model that was tuned so before")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--detector", action="append", choices=DETECTORS, help="repeatable (default: all)")
     options = parser.parse_args()
     run = finished_run(options)
     for detector in options.detector or DETECTORS:
-        document = itaudit("detect", run, "--model", "sft", "--detector", detector)
+        limit = ["--max-tokens", options.judge_tokens] if detector == "judge" else []
+        document = itaudit("detect", run, "--model", "sft", "--detector", detector, *limit)
     (run / "detectors.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
     tell(document)
 
