@@ -10,7 +10,10 @@ from itaudit.data.instance import Instance
 from itaudit.engine.device import choose_device, choose_dtype, device_name, memory_in_use
 from itaudit.engine.ifd import difficulties, load_for_ifd
 from itaudit.engine.models import load_model
+from itaudit.engine.proof_worker import main as prove
 from itaudit.engine.worker import work_on
+from itaudit.proof.jobs import create
+from itaudit.proof.spec import Kind, ProofSpec, Target
 from itaudit.recipe import Base, Context
 from itaudit.runs.run import Run
 from itaudit.summary import show_document
@@ -57,3 +60,16 @@ def test_the_difficulty_in_bfloat16_is_near_that_of_the_cpu(
     for one, other in zip(cpu, gpu, strict=True):
         assert one is not None and other is not None and one.tokens == other.tokens
         assert other.ifd == pytest.approx(one.ifd, rel=0.05)
+
+
+@pytest.mark.parametrize("label", ["lft", "sft"])
+@pytest.mark.parametrize("kind", ["tail-patch", "drop-and-retrain"])
+def test_a_proof_on_the_gpu_reads_every_target(make_run: Callable[..., Run], kind: Kind, label: str) -> None:
+    run = make_run(device="auto")
+    assert work_on(run) == 0, run.state().error
+    answers = [(prompt.id, run.response(label, prompt.id)) for prompt in run.prompts()]
+    prompt, response = max(((p, r.response) for p, r in answers if r is not None), key=lambda one: len(one[1].strip()))
+    proof = create(run, ProofSpec(kind, label, (Target(prompt, 0, len(response), "", (0,)),), controls=3, seeds=2))
+    assert prove([str(proof.folder)]) == 0, proof.log_tail()
+    (verdict,) = proof.verdicts()
+    assert verdict.done and verdict.effect is not None and verdict.controls == 3

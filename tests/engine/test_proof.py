@@ -24,6 +24,7 @@ from itaudit.engine.context import Example
 from itaudit.engine.models import find_model
 from itaudit.engine.proof_worker import Job, Prover, main
 from itaudit.engine.retrain import arm_order, retrained
+from itaudit.engine.span_readings import contains
 from itaudit.engine.tail_patch import tail_patcher
 from itaudit.engine.worker import work_on
 from itaudit.errors import UserError
@@ -130,6 +131,34 @@ def test_retraining_with_every_instance_is_the_run_s_own_tuning(make_run: Callab
                 assert torch.equal(saved[name.replace(".default", "")], tensor)
 
 
+def test_half_precision_is_read_through_an_output_layer_in_float32(tiny_llama: Path) -> None:
+    base = BaseWeights(find_model(str(tiny_llama)), METHODS["lft"], device=CPU, dtype=torch.bfloat16)
+    head = base.model.get_output_embeddings()
+    with base.lent(0) as model:
+        with base.reading(model) as loaded:
+            ids = torch.tensor([[5, 6, 7]])
+            assert loaded.model(input_ids=ids).logits.dtype == torch.float32 and not loaded.model.training
+        assert model(input_ids=ids).logits.dtype == torch.bfloat16
+    assert base.model.get_output_embeddings() is head
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "says"),
+    [
+        ("It was James  naismith, a teacher", "James Naismith", True),
+        ("It was Jamesnaismith", "James Naismith", False),
+        ("in 18910", "1891", False),
+        ("in (1891).", "1891", True),
+        ("costs $5.", "$5", True),
+        ("a b.c d", "b.c", True),
+        ("a bxc d", "b.c", False),
+        ("漢字", "漢字", True),
+    ],
+)
+def test_a_span_is_said_in_whole_words(text: str, span: str, says: bool) -> None:
+    assert contains(text, span) is says
+
+
 def test_an_arm_keeps_every_other_instance_in_its_place() -> None:
     assert arm_order(range(8), [1, 6]) == [0, 7, 2, 3, 4, 5]
     assert arm_order(range(8), [6, 7]) == [0, 1, 2, 3, 4, 5]
@@ -159,7 +188,11 @@ def planted(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Run:
         "models": {"sft": sft, "theirs": {"method": "imported", "responses": str(folder / "theirs.jsonl")}},
     }
     run = Run.create(folder / "runs", check_recipe(table, "recipe"))
-    assert work_on(run) == 0, run.state().error
+    with pytest.MonkeyPatch.context() as environment:
+        # What isolates a single test is not there yet, and real jobs would be waited for.
+        environment.setenv("ITAUDIT_STATE_DIR", str(folder / "state"))
+        environment.setenv("ITAUDIT_CACHE_DIR", str(folder / "cache"))
+        assert work_on(run) == 0, run.state().error
     return run
 
 
