@@ -102,8 +102,7 @@ class Verdict:
 
     `effect` is in nats, positive where the sources raise the span's log-probability, with its 95 % interval `low` to
     `high` and two-sided `p`; None where there is nothing to tell it from yet. Drop and retrain: `controls` are control
-    drops, `seeds` the seeds that count, `per_seed` the effect under each, `p_seeds` the one-sided p that their mean is
-    above zero, `said_with` and `said_without` the share of
+    drops, `seeds` the seeds that count, `per_seed` the effect under each, `said_with` and `said_without` the share of
     greedy answers that still say the span with the sources in (control drops) and without. Tail patch: `controls` are
     control instances, `auc` the chance that a source raises the span more than a control, `sources` the single ones.
     `points` tells that a tail patch points to the sources, which decides nothing by itself. `done` is false while
@@ -124,7 +123,6 @@ class Verdict:
     seeds: int = 0
     controls: int = 0
     per_seed: tuple[float, ...] = ()
-    p_seeds: float | None = None
     said_with: float | None = None
     said_without: float | None = None
     auc: float | None = None
