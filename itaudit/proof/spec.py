@@ -66,10 +66,17 @@ class ProofSpec:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ProofSpec":
-        """The spec of a JSON object. Raises KeyError or TypeError where it is none."""
+        """The spec of a JSON object. Raises KeyError, TypeError or ValueError where it is none."""
         told = {name: content[name] for name in cls.__dataclass_fields__}
         targets = tuple(Target(**target | {"sources": tuple(target["sources"])}) for target in told["targets"])
-        return cls(**told | {"targets": targets})
+        spec = cls(**told | {"targets": targets})
+        numbers = [number for target in targets for number in (target.start, target.end, *target.sources)]
+        texts = [spec.model, *(text for target in targets for text in (target.prompt_id, target.text))]
+        if spec.kind not in KINDS or not all(isinstance(number, int) for number in numbers):
+            raise ValueError("no kind of proof, or offsets and rows that are no numbers")
+        if not targets or not all(isinstance(text, str) for text in texts):
+            raise ValueError("no targets, or texts that are none")
+        return spec
 
 
 def _unique_sources(target: Target) -> Target:
