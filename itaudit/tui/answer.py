@@ -74,6 +74,23 @@ class Answer:
         """What each detector said that has looked at this response."""
         self.text = response.response if response else ""
 
+    def marked(self, marks: Sequence[Mark]) -> "Answer":
+        """The same answer with other marks, or itself where they are the same."""
+        if tuple(marks) == self.marks:
+            return self
+        answer = Answer(
+            self.label,
+            self.prompt_id,
+            self.response,
+            self.scores,
+            self.spans,
+            marks,
+            self.thresholds,
+            self.detections,
+        )
+        answer.__dict__["positions"] = self.positions
+        return answer
+
     @cached_property
     def positions(self) -> tuple[Position, ...]:
         if self.scores is None:

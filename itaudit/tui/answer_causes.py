@@ -20,6 +20,14 @@ class AnswerCauses:
         self._answer = answer
         self._spans: dict[object, Span | None] = {}
 
+    def about(self, answer: Answer) -> "AnswerCauses":
+        """The same analysis for the same answer with other marks."""
+        told = AnswerCauses(self._run, answer)
+        told._spans = self._spans
+        if "causes" in self.__dict__:
+            told.__dict__["causes"] = self.causes
+        return told
+
     @cached_property
     def causes(self) -> "Causes | None":
         """None for the base model, and where the analysis is not made yet. Raises UserError for a broken table."""

@@ -8,6 +8,7 @@ from textual.content import Content
 from itaudit.analysis.shift import CLASSES
 from itaudit.sanitize import visible_line
 from itaudit.tui.causes_text import share_text
+from itaudit.tui.choices_text import in_rows
 from itaudit.tui.layout import shortened
 
 MUTED = "$foreground-muted"
@@ -62,8 +63,9 @@ def _agreement(told: Mapping[str, Any] | None, width: int) -> Iterator[Content]:
         (f" over {told['words']} words{agreed}", MUTED),
     )
     if len(told["raters"]) > 2:
-        pairs = "  ".join(f"{'–'.join(pair['raters'])} {_alpha(pair)}" for pair in told["pairs"])
-        yield _line((shortened(f"{' ' * _NAME}{pairs}", width), MUTED))
+        pairs = [Content.styled(f"{'–'.join(pair['raters'])} {_alpha(pair)}", MUTED) for pair in told["pairs"]]
+        for row in in_rows(pairs, width - _NAME):
+            yield Content(" " * _NAME) + row
 
 
 def _alpha(told: Mapping[str, Any]) -> str:

@@ -1,14 +1,14 @@
 """What the stepper does, without a screen: which prompt, model, token and source is looked at, and marks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from itaudit.errors import UserError
 from itaudit.runs.detections import DETECTORS, Detection, Detector
-from itaudit.runs.marks import Mark
+from itaudit.runs.marks import Mark, Place
 from itaudit.runs.run import BASE, Prompt, PromptShift, Run
 from itaudit.runs.state import RunState
 from itaudit.runs.tables import GrowingTable
@@ -82,9 +82,18 @@ class Stepping:
         stamp = _stamp(self.run)
         if versions == self._versions and stamp != self._marked:
             # What the tables say stays, however long it took to read.
-            self.run.marks()
+            self._marks = _by_answer(self.run.marks())
             self._marked = stamp
-            self._forget("_marks", "rows")
+            self._answers = {
+                key: answer.marked([] if self.shallow else self._marks.get(key, []))
+                for key, answer in self._answers.items()
+            }
+            self._explained = {
+                key: explained.about(self._answers[key])
+                for key, explained in self._explained.items()
+                if key in self._answers
+            }
+            self._relist()
             return True
         if versions == self._versions or (self._versions is not None and self._too_soon()):
             return told
@@ -138,10 +147,7 @@ class Stepping:
 
     @cached_property
     def _marks(self) -> dict[tuple[str, str], list[Mark]]:
-        marks: dict[tuple[str, str], list[Mark]] = {}
-        for mark in self.run.marks().values():
-            marks.setdefault((mark.model, mark.prompt_id), []).append(mark)
-        return marks
+        return _by_answer(self.run.marks())
 
     @cached_property
     def rows(self) -> list[PromptRow]:
@@ -360,6 +366,14 @@ class Stepping:
     @property
     def is_base(self) -> bool:
         return self.label == BASE
+
+
+def _by_answer(marks: Mapping[Place, Mark]) -> dict[tuple[str, str], list[Mark]]:
+    """Marks by model and prompt, in the order in which they were put."""
+    found: dict[tuple[str, str], list[Mark]] = {}
+    for mark in marks.values():
+        found.setdefault((mark.model, mark.prompt_id), []).append(mark)
+    return found
 
 
 def _stamp(run: Run) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from itaudit.sanitize import visible
+from itaudit.tui.choices_text import in_rows
 
 
 class ChoiceScreen(ModalScreen[str]):
@@ -35,10 +36,20 @@ class ChoiceScreen(ModalScreen[str]):
         self.enter = enter
 
     def compose(self) -> ComposeResult:
-        parts: list[Content | str | tuple[str, str]] = [visible(self.question), "\n"]
-        for key, words in (*self.choices, ("escape", "back")):
-            parts += [(key, "bold $primary"), f" {words}   "]
-        yield Static(Content.assemble(*parts), markup=False)
+        yield Static(id="question", markup=False)
+
+    def on_mount(self) -> None:
+        self._paint()
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    def _paint(self) -> None:
+        choices = [
+            Content.assemble((key, "bold $primary"), f" {words}") for key, words in (*self.choices, ("escape", "back"))
+        ]
+        lines = [Content(visible(self.question)), *in_rows(choices, self.app.size.width - 2)]
+        self.query_one("#question", Static).update(Content("\n").join(lines))
 
     def on_key(self, event: events.Key) -> None:
         if event.character and event.character in dict(self.choices):

@@ -23,6 +23,9 @@ LEGEND = (
 )
 """Token class and meaning, with the thresholds as they are unless a recipe sets others."""
 
+_WIDTH, _EDGES, _WORDS = 84, 5, 38
+"""Cells of the box, of its border, padding and scrollbar, and of what a key does where there is room for its id."""
+
 _GROUPS = {"list": "lists", "app": "everywhere", "prompt": "questions", "help": "help", "": "others"}
 
 
@@ -32,11 +35,11 @@ class HelpScreen(ModalScreen[None]):
     CSS = """
     HelpScreen { align: center middle; }
     HelpScreen #help {
-        width: 84; max-width: 100%; height: auto; max-height: 100%; background: $surface; border: round $primary;
+        width: %WIDTH%; max-width: 100%; height: auto; max-height: 100%; background: $surface; border: round $primary;
         border-title-color: $primary; border-subtitle-color: $foreground-muted; padding: 0 1;
         scrollbar-size-vertical: 1;
     }
-    """
+    """.replace("%WIDTH%", str(_WIDTH))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "close", "close", id="help.close"),
         Binding("j,down", "scroll(1)", "down", id="help.down", show=False),
@@ -110,7 +113,14 @@ class HelpScreen(ModalScreen[None]):
         line = Content.assemble("  ", (" ".join(keys).ljust(14 if wide else 9), "bold $accent"), " ")
         if not wide or not binding.id:
             return line + Content(words)
-        return line + Content(f"{words[:37]:38}") + Content.styled(binding.id, "$foreground-muted")
+        id = Content.styled(binding.id, "$foreground-muted")
+        room = min(self.size.width, _WIDTH) - _EDGES - line.cell_length
+        if len(words) < _WORDS and _WORDS + id.cell_length <= room:
+            return line + Content(words.ljust(_WORDS)) + id
+        if len(words) + 2 + id.cell_length <= room:
+            return line + Content(f"{words}  ") + id
+        # Below, where it is found as well, and neither of them is cut.
+        return line + Content(f"{words}\n{' ' * line.cell_length}") + id
 
 
 def _token_classes() -> Content:

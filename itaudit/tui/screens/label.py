@@ -13,6 +13,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from itaudit.sanitize import visible_line
+from itaudit.tui.choices_text import in_rows
 from itaudit.tui.labels import LABEL_MARKS, OWN_MARK, label_mark, label_style
 from itaudit.tui.layout import shortened
 
@@ -69,16 +70,19 @@ class LabelScreen(ModalScreen[Labelled | None]):
         self.label = ""
         self.remove_class("-typing")
         self.set_focus(None)
-        parts: list[Content | str | tuple[str, str]] = [f"label of “{self._short()}”\n"]
-        for key, label in (*KEYS.items(), *self._numbered.items()):
-            parts += [
+        choices = [
+            Content.assemble(
                 (key, "bold $primary"),
                 " ",
                 (label_mark(label), _COLORS[label_style(label)]),
-                f" {shortened(visible_line(label), LONGEST)}   ",
-            ]
-        parts += [(OTHER, "bold $primary"), " ", (OWN_MARK, _COLORS["own"]), " another   ", ("escape", "bold $primary")]
-        self.query_one("#question", Static).update(Content.assemble(*parts, " back"))
+                f" {shortened(visible_line(label), LONGEST)}",
+            )
+            for key, label in (*KEYS.items(), *self._numbered.items())
+        ]
+        choices.append(Content.assemble((OTHER, "bold $primary"), " ", (OWN_MARK, _COLORS["own"]), " another"))
+        choices.append(Content.assemble(("escape", "bold $primary"), " back"))
+        lines = [Content(f"label of “{self._short()}”"), *in_rows(choices, self.app.size.width - 2)]
+        self.query_one("#question", Static).update(Content("\n").join(lines))
 
     def _short(self) -> str:
         return shortened(visible_line(self.text), max(self.app.size.width - 14, 8))

@@ -115,7 +115,8 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
         self._arrange()
         self.stepping.shallow = True
         self.draw()
-        self.call_after_refresh(self._deepen)
+        # By way of the app, which holds all frames back, and takes no message, until its first screen stands.
+        self.app.call_later(self.call_after_refresh, self._deepen)
         self.set_interval(poll_seconds(), self.poll)
 
     def _deepen(self) -> None:

@@ -133,7 +133,7 @@ def field_text(instance: Instance, field: str) -> str | None:
 def _about(span: Span, width: int) -> str:
     """What the sources below a line are of."""
     if span.kind == "similar":
-        return "instances similar to the prompt that hold it, BM25 on the prompt"
+        return "instances similar to the prompt that hold it, by BM25"
     return f"“{shortened(visible_line(span.text), max(width - 14, 8))}” {span.kind}"
 
 
