@@ -84,8 +84,8 @@ class Proof:
         # Screens ask at every step, and the file seldom grows.
         if self._read_at != (stat.st_size, stat.st_mtime_ns):
             planned, targets = set(self.plan.units()), len(self.spec.targets)
-            read = read_units(self.results_path)
-            self._units = {n: u for n, u in read.items() if n in planned and len(u.readings) == targets}
+            read = read_units(self.results_path, targets)
+            self._units = {n: u for n, u in read.items() if n in planned}
             self._read_at = (stat.st_size, stat.st_mtime_ns)
         return self._units
 

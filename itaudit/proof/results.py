@@ -49,8 +49,11 @@ def append_unit(path: Path, unit: Unit) -> None:
         raise UserError(f"{path}: can't write the results: {error.strerror}") from None
 
 
-def read_units(path: Path) -> dict[str, Unit]:
-    """The finished units by name; lines that can't be read as one are passed over, the first of a name counts."""
+def read_units(path: Path, targets: int) -> dict[str, Unit]:
+    """The finished units by name; lines that can't be read as one with a reading a target, or None, are passed over.
+
+    The first of a name counts.
+    """
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -65,5 +68,6 @@ def read_units(path: Path) -> dict[str, Unit]:
             unit = Unit(str(told["unit"]), readings, float(told["seconds"]), dict(told["facts"]))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             continue
-        units.setdefault(unit.name, unit)
+        if len(unit.readings) == targets:
+            units.setdefault(unit.name, unit)
     return units

@@ -126,6 +126,11 @@ def test_a_proof_that_lost_results_is_not_done_and_can_be_resumed(run: Run) -> N
     status = proof.status()
     assert (status.state, status.done, status.total) == ("failed", 4, 5)
     assert status.error == "results.jsonl holds 4 of 5 results; resume makes the rest"
+    # A line that says nothing of the target does not stand in the way of the one that is made anew.
+    lines = [orjson.loads(line) for line in whole.splitlines()]
+    spoilt = [{**lines[0], "readings": []}, *lines]
+    proof.results_path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in spoilt))
+    assert proof.status().state == "done"
 
 
 @pytest.mark.parametrize("stages", [5, [5], ["x"], {"a": 1}])
