@@ -330,6 +330,10 @@ def main() -> None:
             sys.stdout.flush()
     except UserError as error:
         _fail(str(error), error.code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # A group without a verb: its help, in the lines that it has.
+        error.show()
+        sys.exit(2)
     except click.ClickException as error:
         _fail(visible_line(error.format_message()), 2)
     except click.exceptions.Abort:

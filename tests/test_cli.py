@@ -254,3 +254,10 @@ def test_an_export_that_cannot_be_is_refused_before_anything_is_read(arguments: 
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("group", ["data", "marks"])
+def test_a_group_without_a_verb_shows_its_help_in_lines(itaudit: Itaudit, group: str) -> None:
+    done = itaudit(group)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: ") and "\nCommands:\n" in done.stderr

@@ -120,10 +120,14 @@ def test_a_tail_patch_ranks_planted_instances_above_controls(run: Run) -> None:
 
 
 def test_dropping_planted_instances_shows_the_cause(run: Run) -> None:
-    """One target of each fact: the drop of the other's instances is one of the controls."""
+    """One target of each fact: the drop of the other's instances is one of the controls.
+
+    A verdict would take a second seed; beyond what the controls do it is under this one.
+    """
     targets = {target.sources: target for target in planted_targets(run)}
     proof = proved(run, "drop-and-retrain", list(targets.values()), controls=1, seeds=1)
     for verdict in proof.verdicts():
-        assert verdict.verdict == "cause shown", verdict.text
+        assert verdict.low is not None and verdict.low > 0, verdict.text
         assert verdict.effect is not None and verdict.effect > 2
+        assert "a single seed may be luck" in verdict.text
         assert verdict.said_without == 0

@@ -23,10 +23,16 @@ def run_cause_report(
     """The report of one model's responses; `rank` is the recipe's if not given, `brief` leaves out what takes longer.
 
     A table that is missing, as in runs from before there was one, is made and kept. Raises UserError for a model that
-    is not tuned, or not scored yet.
+    is not tuned, or not scored yet, and for a detector that has not looked at its responses.
     """
     if label == BASE:
         raise UserError(f"{run.path}: {BASE} is what the others are compared with; name a tuned model", code=2)
+    if flags in DETECTORS and flags not in run.detectors(label):
+        # Nobody looked, which must not read as nothing found.
+        raise UserError(
+            f"{run.path}: {flags} has not looked at the responses of {label}; `itaudit detect {run.path} --model "
+            f"{label} --detector {flags}` has it look"
+        )
     if not run.table("scores", label).closed:
         raise UserError(f"{run.path}: {label} is not scored yet; `itaudit resume {run.path}` goes on")
     fill_causes(label, run)

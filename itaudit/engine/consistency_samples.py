@@ -32,8 +32,9 @@ def fill_consistency(
 ) -> None:
     """Fills the table of the detector `consistency` for one model, and draws the samples that it lacks.
 
-    `check` is called before each batch and may raise, which loses no batch that is done; `progress` is told how many
-    responses are done. An adapter is read over what `base` gives. Raises UserError where the model can't be loaded.
+    `check` is called before each batch and at each token, and may raise, which loses no batch that is done; `progress`
+    is told how many responses are done. An adapter is read over what `base` gives. Raises UserError where the model
+    can't be loaded.
     """
     table, drawn = run.detections("consistency", label), run.table("samples", label)
     if table.closed:
@@ -96,7 +97,7 @@ def _sampled(
         if files is not None and not known.keys() >= {row["prompt_id"] for row in group}:
             loaded = loaded or stack.enter_context(loaded_tuned(run, files, base))
             started = time.perf_counter()
-            drawn = draw_samples(run, loaded, group)
+            drawn = draw_samples(run, loaded, group, check=check)
             table.append([row for row in drawn if row["prompt_id"] not in known])
             known |= {row["prompt_id"]: row["samples"] for row in drawn if row["prompt_id"] not in known}
             seconds = time.perf_counter() - started
@@ -109,8 +110,13 @@ def _groups(rows: Sequence[Row], size: int) -> list[list[Row]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def draw_samples(run: Run, loaded: LoadedModel, group: Sequence[Row]) -> list[Row]:
-    """Rows of the SAMPLES schema for some responses: further answers to what the model read before each."""
+def draw_samples(
+    run: Run, loaded: LoadedModel, group: Sequence[Row], *, check: Callable[[], None] | None = None
+) -> list[Row]:
+    """Rows of the SAMPLES schema for some responses: further answers to what the model read before each.
+
+    `check` is called at each token and may raise.
+    """
     settings, generate = run.recipe.detect.consistency, run.recipe.generate
     wanted = Generate(
         max_new_tokens=generate.max_new_tokens, sample=True, temperature=settings.temperature, top_p=settings.top_p
@@ -124,7 +130,7 @@ def draw_samples(run: Run, loaded: LoadedModel, group: Sequence[Row]) -> list[Ro
     answers: list[Row] = []
     for start in range(0, len(queries), generate.batch_size):
         batch = queries[start : start + generate.batch_size]
-        answers += generate_batch(loaded, batch, wanted, run.recipe.seed)
+        answers += generate_batch(loaded, batch, wanted, run.recipe.seed, check=check)
     made = []
     for number, row in enumerate(group):
         own = answers[number * settings.samples : (number + 1) * settings.samples]

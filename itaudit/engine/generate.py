@@ -1,7 +1,7 @@
 """The generate stage: one response of one model to every prompt."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,15 @@ def _check_positions(loaded: LoadedModel, queries: Sequence[Query], settings: Ge
         )
 
 
-def generate_batch(loaded: LoadedModel, batch: Sequence[Query], settings: Generate, seed: int) -> list[dict[str, Any]]:
-    """The answers to a batch as rows of a responses table, in order."""
+def generate_batch(
+    loaded: LoadedModel,
+    batch: Sequence[Query],
+    settings: Generate,
+    seed: int,
+    *,
+    check: Callable[[], None] | None = None,
+) -> list[dict[str, Any]]:
+    """The answers to a batch as rows of a responses table, in order; `check` is called at each token and may raise."""
     # Sampling draws from a generator that is set anew for each batch, so that a resumed run draws the same.
     key = f"{seed}:{batch[0].prompt_id}".encode()
     transformers.set_seed(int.from_bytes(hashlib.sha256(key).digest()[:4], "big"))
@@ -108,10 +115,22 @@ def generate_batch(loaded: LoadedModel, batch: Sequence[Query], settings: Genera
             input_ids=ids.to(loaded.device),
             attention_mask=mask.to(loaded.device),
             generation_config=generation_config(loaded, settings),
+            stopping_criteria=None if check is None else transformers.StoppingCriteriaList([_Checked(check)]),
         )
     # An encoder-decoder model's output begins with the token that starts its decoder.
     generated = output[:, width:] if left else output[:, 1:]
     return [_row(loaded, query, tokens) for query, tokens in zip(batch, generated.tolist(), strict=True)]
+
+
+class _Checked(transformers.StoppingCriteria):  # type: ignore[misc]  # transformers carries no types
+    """Stops nothing by itself: a long batch takes minutes on a CPU, and whoever wants it stopped should not wait."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def __call__(self, input_ids: torch.Tensor, _scores: object, **_: Any) -> torch.Tensor:
+        self._check()
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
 
 def generation_config(loaded: LoadedModel, settings: Generate) -> transformers.GenerationConfig:

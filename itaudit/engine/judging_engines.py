@@ -19,8 +19,8 @@ WRITE_SECONDS = 1.0
 def judge_locally(judging: Judging, *, check: Callable[[], None], progress: Callable[[int], None]) -> None:
     """Has a model in this process judge what waits for it, batch by batch.
 
-    `check` is called before each batch and may raise; `progress` is told how many responses are done. Raises UserError
-    where the model can't be had.
+    `check` is called before each batch and at each token, and may raise; `progress` is told how many responses are
+    done. Raises UserError where the model can't be had.
     """
     # A server needs none of the model libraries.
     from itaudit.engine.local_model import LocalModel
@@ -36,7 +36,7 @@ def judge_locally(judging: Judging, *, check: Callable[[], None], progress: Call
                 for again in (False, True):
                     cases = [case for case in batch if judging.needs_answer(case, again=again)]
                     check()
-                    _answer_locally(judging, model, cases, again=again)
+                    _answer_locally(judging, model, cases, check, again=again)
                 judging.settle(batch)
                 progress(len(judging.done))
         finally:
@@ -44,11 +44,13 @@ def judge_locally(judging: Judging, *, check: Callable[[], None], progress: Call
     judging.close()
 
 
-def _answer_locally(judging: Judging, model: "LocalModel", cases: Sequence[Case], *, again: bool) -> None:
+def _answer_locally(
+    judging: Judging, model: "LocalModel", cases: Sequence[Case], check: Callable[[], None], *, again: bool
+) -> None:
     if not cases:
         return
     started = time.perf_counter()
-    told = model.answers([judging.asked(case, again=again).text for case in cases])
+    told = model.answers([judging.asked(case, again=again).text for case in cases], check=check)
     seconds = (time.perf_counter() - started) / len(cases)
     judging.save(
         [

@@ -1,6 +1,6 @@
 """A model in this process that answers what it is told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -60,10 +60,18 @@ class LocalModel:
         base = load_model(find_model(told, code=code), device=device, dtype=dtype, code=code)
         return self._stack.enter_context(tuned_beside(base, files, dtype=dtype, code=code))
 
-    def answers(self, texts: Sequence[str], *, temperature: float = 0.0, seed: int = 0) -> list[LocalAnswer]:
+    def answers(
+        self,
+        texts: Sequence[str],
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+        check: Callable[[], None] | None = None,
+    ) -> list[LocalAnswer]:
         """The answers to some messages, generated together: the most likely ones, or with a temperature drawn ones.
 
-        Raises UserError where the device has too little memory for them.
+        `check` is called at each token and may raise, which gives all of them up. Raises UserError where the device has
+        too little memory for them.
         """
         chosen = self.settings
         wanted = (
@@ -80,7 +88,7 @@ class LocalModel:
             else:
                 queries.append(query)
         try:
-            rows = generate_batch(self._loaded, queries, wanted, seed) if queries else []
+            rows = generate_batch(self._loaded, queries, wanted, seed, check=check) if queries else []
         except torch.OutOfMemoryError:
             raise UserError(f"out of device memory: lower {self._where}.batch_size or max_new_tokens") from None
         for query, row in zip(queries, rows, strict=True):

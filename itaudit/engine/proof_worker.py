@@ -160,13 +160,15 @@ class Prover:
         doing = f"{'editing' if with_edits else 'dropping'} {len(arm.rows)} {whose} instances, seed {seed}"
         started = self._begin(doing)
         rows = list(examples)
-        dropped = [row for row in arm.rows if row in examples]
         if with_edits:
             learned = [self._example(row, edited=True) if row in arm.rows else examples[row] for row in rows]
             learned = [example for example in learned if has_loss(example)]
+        elif edited:
+            # A row of which nothing is learned, since all of it is cut off, can neither go nor stand in.
+            pairs = [pair for pair in zip(arm.rows, arm.copies, strict=True) if examples.keys() >= set(pair)]
+            learned = [examples[row] for row in arm_order(rows, [row for row, _ in pairs], [copy for _, copy in pairs])]
         else:
-            copies = [copy for row, copy in zip(arm.rows, arm.copies, strict=False) if row in examples]
-            learned = [examples[row] for row in arm_order(rows, dropped, copies)]
+            learned = [examples[row] for row in arm_order(rows, [row for row in arm.rows if row in examples])]
 
         def watch(step: int, steps: int) -> bool:
             self.job.progress["doing"] = f"{doing}: step {step} of {steps}"

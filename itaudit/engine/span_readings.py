@@ -138,7 +138,7 @@ def _reading(logits: torch.Tensor, ids: Sequence[int]) -> Reading:
     # As when scoring: of equal logits the lower token id is decoded.
     lower = torch.arange(values.shape[1], device=values.device) < column
     ahead = ((values > own) | ((values == own) & lower)).any()
-    return Reading(float(logprobs.sum(dtype=torch.float64)), not bool(ahead))
+    return Reading(float(logprobs.cpu().sum(dtype=torch.float64)), not bool(ahead))
 
 
 def contains(text: str, span: str) -> bool:

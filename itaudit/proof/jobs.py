@@ -103,8 +103,9 @@ class Proof:
 
     def status(self) -> ProofStatus:
         """How far the proof is, by its files; a worker that died without a word reads as failed."""
-        done, total = len(self.units()), len(self.plan.units())
+        # The status first: a worker that ends in between has written its last result before.
         told = read_status(self.status_path)
+        done, total = len(self.units()), len(self.plan.units())
         if told is None:
             return ProofStatus("done" if done >= total else "new", done, total)
         state, error = told.state, told.error
@@ -113,6 +114,9 @@ class Proof:
             error = " ".join(log_tail(self.log_path, 1)).strip() or "the worker died without a word"
         if done >= total:
             state, error = "done", ""
+        elif state == "done":
+            # Its worker said so, and somebody took lines away since: as done it could not be resumed.
+            state, error = "failed", f"{self.results_path.name} holds {done} of {total} results; resume makes the rest"
         progress = told.stages[0] if told.stages else {}
         at_work = state == "running"
         return ProofStatus(
@@ -322,10 +326,13 @@ def _read(path: Path) -> dict[str, Any]:
         told = orjson.loads(path.read_bytes())
         if told["v"] != _VERSION:
             raise UserError(f"{path}: was made by another version of itaudit; make the proof again")
+        spec, plan = ProofSpec.from_json(told["spec"]), Plan.from_json(told["plan"])
+        if not plan.fits(spec):
+            raise ValueError("the plan is of another proof")
         return {
             "created": float(told["created"]),
-            "spec": ProofSpec.from_json(told["spec"]),
-            "plan": Plan.from_json(told["plan"]),
+            "spec": spec,
+            "plan": plan,
             "replacements": {int(row): changes for row, changes in told["replacements"].items()},
         }
     except OSError as error:

@@ -95,6 +95,17 @@ class Plan:
             for target in group
         }
 
+    def fits(self, spec: ProofSpec) -> bool:
+        """Whether it says of each target of a spec what it is compared with."""
+        numbers = range(len(self.groups))
+        dropped = sorted(arm.group for arm in self.arms if not arm.control)
+        return (
+            sorted(target for group in self.groups for target in group) == list(range(len(spec.targets)))
+            and len(self.prompts) == len(spec.targets)
+            and len(self.sources) == len(self.groups)
+            and (len(self.controls) == len(self.groups) if spec.kind == "tail-patch" else dropped == list(numbers))
+        )
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -66,10 +66,17 @@ class ProofSpec:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ProofSpec":
-        """The spec of a JSON object. Raises KeyError or TypeError where it is none."""
+        """The spec of a JSON object. Raises KeyError, TypeError or ValueError where it is none."""
         told = {name: content[name] for name in cls.__dataclass_fields__}
         targets = tuple(Target(**target | {"sources": tuple(target["sources"])}) for target in told["targets"])
-        return cls(**told | {"targets": targets})
+        spec = cls(**told | {"targets": targets})
+        numbers = [number for target in targets for number in (target.start, target.end, *target.sources)]
+        texts = [spec.model, *(text for target in targets for text in (target.prompt_id, target.text))]
+        if spec.kind not in KINDS or not all(isinstance(number, int) for number in numbers):
+            raise ValueError("no kind of proof, or offsets and rows that are no numbers")
+        if not targets or not all(isinstance(text, str) for text in texts):
+            raise ValueError("no targets, or texts that are none")
+        return spec
 
 
 def _unique_sources(target: Target) -> Target:
@@ -102,8 +109,7 @@ class Verdict:
 
     `effect` is in nats, positive where the sources raise the span's log-probability, with its 95 % interval `low` to
     `high` and two-sided `p`; None where there is nothing to tell it from yet. Drop and retrain: `controls` are control
-    drops, `seeds` the seeds that count, `per_seed` the effect under each, `p_seeds` the one-sided p that their mean is
-    above zero, `said_with` and `said_without` the share of
+    drops, `seeds` the seeds that count, `per_seed` the effect under each, `said_with` and `said_without` the share of
     greedy answers that still say the span with the sources in (control drops) and without. Tail patch: `controls` are
     control instances, `auc` the chance that a source raises the span more than a control, `sources` the single ones.
     `points` tells that a tail patch points to the sources, which decides nothing by itself. `done` is false while
@@ -124,7 +130,6 @@ class Verdict:
     seeds: int = 0
     controls: int = 0
     per_seed: tuple[float, ...] = ()
-    p_seeds: float | None = None
     said_with: float | None = None
     said_without: float | None = None
     auc: float | None = None

@@ -13,7 +13,6 @@ from itaudit.proof.statistics import (
     Comparison,
     area_under_curve,
     compare,
-    seeds_agree,
     verdict_word,
 )
 from itaudit.sanitize import visible_line
@@ -67,7 +66,6 @@ def _retrained(name: str, spec: ProofSpec, plan: Plan, units: Mapping[str, Unit]
         seeds=len(pairs.seeds),
         controls=len(controls),
         per_seed=per_seed,
-        p_seeds=seeds_agree(per_seed),
         said_with=said_with,
         said_without=said_without,
     )
@@ -180,11 +178,11 @@ def _doubt(verdict: Verdict, found: Comparison) -> str:
         return "the interval holds both no effect and a halving"
     if found.effect < MARGIN:
         return f"more than chance, but less than a halving, {MARGIN:.2f} nats"
-    if verdict.p_seeds is None:
+    if verdict.seeds == 1:
         return "a single seed may be luck"
     if not found.stands_out:
         return f"{found.alike} of {found.controls} controls lower it as much"
-    return f"the seeds do not agree ({min(verdict.per_seed):.2f} to {max(verdict.per_seed):.2f})"
+    return f"under one seed only {min(verdict.per_seed):.2f} nats"
 
 
 def _patched_text(verdict: Verdict) -> str:

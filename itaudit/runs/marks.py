@@ -95,7 +95,10 @@ def append_mark(path: Path, mark: Mark, *, removed: bool = False) -> None:
 
 
 def append_marks(path: Path, marks: Sequence[Mark], *, removed: bool = False) -> None:
-    """Adds marks, or takes them away, in one act. Raises OSError where they could not be written whole."""
+    """Adds marks, or takes them away, in one act.
+
+    Raises OSError where they could not be written whole, and UserError where a text is not Unicode.
+    """
     # Imported where it is needed, as below: screens that only read marks start without.
     import secrets
 
@@ -179,9 +182,15 @@ def _signed(mark: Mark) -> dict[str, Any]:
 
 
 def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    if lines:
-        # One write, so that an act is there whole or not at all.
-        atomic.append_line(path, b"\n".join(map(orjson.dumps, lines)))
+    if not lines:
+        return
+    try:
+        content = b"\n".join(map(orjson.dumps, lines))
+    except orjson.JSONEncodeError:
+        # A shell hands on bytes that are no UTF-8.
+        raise UserError(f"{path}: a note, name or text of a mark is not Unicode; write it in UTF-8", code=2) from None
+    # One write, so that an act is there whole or not at all.
+    atomic.append_line(path, content)
 
 
 def _acts(path: Path) -> list[_Line]:

@@ -56,4 +56,6 @@ def read_status(path: Path) -> Status | None:
     times = (status.pid_started, status.started, status.heartbeat)
     # Somebody's edit must not pass for a worker: its pid would be looked for, and signalled.
     usable = isinstance(status.pid, int) and status.pid > 0 and all(isinstance(time, int | float) for time in times)
-    return status if usable else None
+    told = isinstance(status.stages, list) and all(isinstance(stage, dict) for stage in status.stages)
+    texts = isinstance(status.state, str) and isinstance(status.error, str)
+    return status if usable and told and texts else None

@@ -82,6 +82,9 @@ def _side(
         content = content.stylize(CURRENT_STYLE if current else FLAGGED_STYLE, start, min(end, len(shown)))
         insertions.append((min(end, len(shown)), 0, mark))
         marks.add(mark)
+        if mark == CANDIDATE_MARKS[1]:
+            insertions.append((start, 1, CANDIDATE_MARKS[0]))
+            marks.add(CANDIDATE_MARKS[0])
         focus = start if current else focus
     if focus is None:
         focus = min((start for start, _ in changed), default=None)
@@ -97,7 +100,7 @@ def _side(
 
 
 def spot_mark(spot: Spot) -> str:
-    """The character that follows a flagged stretch: that of its label, or that of what a detector flags."""
+    """The character that follows a flagged stretch: that of its label, or what closes a candidate."""
     return LABEL_MARKS.get(spot.label, CANDIDATE_MARKS[1])
 
 

@@ -153,13 +153,16 @@ def test_marks_and_detectors_choose_the_words(run: Run, itaudit: Any) -> None:
     assert report.outcomes == {"borrowed": 1, "pretrained": 0, "unexplained": 0}
     assert report.trace.by_instances.reason == "one prompt"
     assert run_cause_report(run, "sft", "marks", rank=42).outcomes["pretrained"] == 1
+    code, out, err = itaudit("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
+    # Nobody looked, which is not the same as nothing found.
+    assert (code, out) == (1, "") and "signal has not looked at the responses of sft" in err
+    itaudit("detect", run.path, "--detector", "signal")
     code, out, _ = itaudit("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
     assert code == 0
     found = orjson.loads(out)["models"]["sft"]
     assert list(found) == ["marks", "signal"]
-    assert found["marks"]["flagged"] == 1 and found["signal"]["flagged"] == 0
-    itaudit("detect", run.path, "--detector", "signal")
-    assert run_cause_report(run, "sft", "signal").flagged > 1
+    assert found["marks"]["flagged"] == 1
+    assert found["signal"]["flagged"] == run_cause_report(run, "sft", "signal").flagged > 1
 
 
 def test_the_table_tells_rates_and_chance(run: Run, itaudit: Any) -> None:

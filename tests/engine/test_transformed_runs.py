@@ -10,8 +10,9 @@ import pytest
 from itaudit.data.instance import Instance
 from itaudit.data.versions import open_edited
 from itaudit.engine import ifd
+from itaudit.engine.heart import Cancelled
 from itaudit.engine.prepare import prepare_run
-from itaudit.engine.reporter import Cancelled, Reporter
+from itaudit.engine.reporter import Reporter
 from itaudit.engine.worker import work_on
 from itaudit.errors import UserError
 from itaudit.recipe import Context

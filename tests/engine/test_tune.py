@@ -12,9 +12,10 @@ import torch
 import transformers
 from safetensors import safe_open
 
+from itaudit.engine.heart import Cancelled
 from itaudit.engine.models import find_model
 from itaudit.engine.prepare import prepare_run
-from itaudit.engine.reporter import Cancelled, Reporter
+from itaudit.engine.reporter import Reporter
 from itaudit.engine.tune import last_checkpoint, on_one_gpu, tune_model
 from itaudit.engine.worker import work_on
 from itaudit.runs.run import Run

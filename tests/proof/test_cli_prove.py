@@ -1,5 +1,7 @@
 """`itaudit prove` on a run that is there: what it asks for, lists and refuses."""
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -8,12 +10,13 @@ from click.testing import CliRunner, Result
 
 from itaudit.cli import cli
 from itaudit.errors import UserError
-from itaudit.proof.jobs import create, estimate, open_proof, proofs
+from itaudit.proof.jobs import Proof, create, estimate, open_proof, proofs
 from itaudit.proof.results import Reading, Unit, append_unit
 from itaudit.proof.spec import ProofSpec
 from itaudit.proof.suspects import Suspects
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import Run
+from itaudit.runs.status import Status
 from tests.tui.make_run import make_run
 
 
@@ -99,3 +102,61 @@ def test_proofs_are_listed_newest_first_with_their_verdicts(run: Run) -> None:
     with pytest.raises(UserError, match="there is such a proof"):
         create(run, ProofSpec("tail-patch", "sft", (target,)), "older")
     assert estimate(run, ProofSpec("tail-patch", "sft", (target,), controls=3)) == pytest.approx(0.5 * 5)
+
+
+def made(run: Run, name: str) -> Proof:
+    target = Suspects(run, "sft").target("zamboni", 0, 3, sources=[0])
+    proof = create(run, ProofSpec("tail-patch", "sft", (target,), controls=3), name)
+    for number, unit in enumerate(proof.plan.units()):
+        append_unit(proof.results_path, Unit(unit, (Reading(-float(number), False),), 0.5, {}))
+    return proof
+
+
+def said_by_a_worker(proof: Proof, **changes: object) -> None:
+    told = Status("done", os.getpid(), 0.0, "elsewhere", 0.0, 0.0, [{"stage": "prove", "done": 5, "total": 5}])
+    proof.status_path.write_bytes(orjson.dumps({"v": 1, **asdict(told), **changes}))
+
+
+def test_a_proof_that_lost_results_is_not_done_and_can_be_resumed(run: Run) -> None:
+    proof = made(run, "torn")
+    said_by_a_worker(proof)
+    assert proof.status().state == "done"
+    whole = proof.results_path.read_bytes()
+    proof.results_path.write_bytes(whole[: len(whole) - 10])
+    status = proof.status()
+    assert (status.state, status.done, status.total) == ("failed", 4, 5)
+    assert status.error == "results.jsonl holds 4 of 5 results; resume makes the rest"
+
+
+@pytest.mark.parametrize("stages", [5, [5], ["x"], {"a": 1}])
+def test_a_status_that_nobody_can_read_hides_no_results(run: Run, stages: object) -> None:
+    proof = made(run, "odd")
+    said_by_a_worker(proof, stages=stages)
+    assert proof.status().state == "done"
+    said_by_a_worker(proof, stages=[], state=["done"])
+    assert prove(run, "--show", "odd").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("spec", {"kind": "guess"}),
+        ("spec", {"targets": []}),
+        ("spec", {"targets": [{"prompt_id": "zamboni", "start": "a", "end": 3, "text": "The", "sources": [0]}]}),
+        ("spec", {"targets": [{"prompt_id": "zamboni", "start": 0, "end": 3, "text": 5, "sources": [0]}]}),
+        ("plan", {"groups": []}),
+        ("plan", {"groups": [[7]]}),
+        ("plan", {"sources": []}),
+        ("plan", {"prompts": []}),
+    ],
+)
+def test_a_proof_that_does_not_hold_together_is_refused_in_one_line(
+    run: Run, part: str, changes: dict[str, object]
+) -> None:
+    path = made(run, "garbled").folder / "proof.json"
+    content = orjson.loads(path.read_bytes())
+    content[part] |= changes
+    path.write_bytes(orjson.dumps(content))
+    with pytest.raises(UserError, match="can't be read as a proof; make it again"):
+        open_proof(run, "garbled")
+    assert prove(run, "--list").exit_code == 0

@@ -11,7 +11,7 @@ from scipy import stats
 from itaudit.proof.plan import plan_proof, unit_name
 from itaudit.proof.results import Reading, Unit
 from itaudit.proof.spec import ProofSpec, Target, Verdict
-from itaudit.proof.statistics import MARGIN, area_under_curve, compare, seeds_agree, verdict_word
+from itaudit.proof.statistics import MARGIN, area_under_curve, compare, verdict_word
 from itaudit.proof.verdicts import verdict_of
 
 Values = npt.NDArray[np.float64]
@@ -32,12 +32,6 @@ def test_a_comparison_is_student_s_t_with_the_spread_of_the_controls() -> None:
     assert several.effect == 3.5
     assert several.high - 3.5 == pytest.approx(stats.t.ppf(0.975, 3) * spread * math.sqrt(1 / 2 + 1 / 4))
     assert compare([-1.0], [-1.0, -1.0, -1.0]).p == 1.0 and compare([-2.0], [-1.0, -1.0, -1.0]).p == 0.0
-
-
-def test_seeds_are_compared_as_scipy_compares_them() -> None:
-    effects = [1.0, 2.0, 1.5, 0.5]
-    assert seeds_agree(effects) == pytest.approx(stats.ttest_1samp(effects, 0, alternative="greater").pvalue)
-    assert seeds_agree([3.0]) is None and seeds_agree([2.0, 2.0]) == 0.0 and seeds_agree([-2.0, -2.0]) == 1.0
 
 
 def test_the_area_under_the_curve_counts_pairs() -> None:
@@ -78,7 +72,7 @@ def test_chance_passes_for_a_cause_less_than_one_time_in_twenty(kind: str, contr
     rng = np.random.default_rng(7)
     # What differs from tuning to tuning, in every size around the margin.
     for runs in (0.3, 1.0, 3.0):
-        assert rates(rng, kind, controls, seeds, 0.0, runs, 0.0)[0] < 0.03
+        assert rates(rng, kind, controls, seeds, 0.0, runs, 0.0)[0] < 0.04
     # Random sets of instances that do something, of which the sources are one. A thousand draws scatter by 0.007.
     assert rates(rng, kind, controls, seeds, 0.5, 0.3, 0.0)[0] < 0.05 + 2.5 * 0.007
 
@@ -119,7 +113,7 @@ def test_each_verdict_says_what_was_seen() -> None:
         "both no effect and a halving": retrained([1.0, 1.0, 1.0], spread=0.5),
         "less than a halving": retrained([0.5, 0.5, 0.5]),
         "a single seed may be luck": retrained([4.0]),
-        "the seeds do not agree (0.10 to 9.00)": retrained([0.1, 9.0]),
+        "under one seed only 0.10 nats": retrained([0.1, 9.0]),
     }
     for doubt, verdict in doubts.items():
         assert verdict.verdict == "not decided" and doubt in verdict.text, verdict.text

@@ -187,3 +187,13 @@ def test_a_label_is_one_short_line() -> None:
     for bad in ("", "  ", "x" * 41, "two\nlines", "a\x1b[31m"):
         with pytest.raises(UserError):
             check_label(bad)
+
+
+def test_a_note_that_is_no_unicode_is_refused_and_leaves_the_file_as_it_was(path: Path) -> None:
+    append_mark(path, mark())
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="not Unicode") as refused:
+        # What Python makes of bytes of the command line that are no UTF-8.
+        append_marks(path, [mark(6), mark(12, note="\udcff")])
+    assert refused.value.code == 2
+    assert path.read_bytes() == before
