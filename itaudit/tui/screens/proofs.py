@@ -165,7 +165,11 @@ class ProofsScreen(Screen[tuple[str, Target] | None]):
         proof, number = here
         status = self._statuses.get(proof.name)
         if number < 0:
-            lines = [f"{proof.spec.kind} of {len(proof.spec.targets)} spans, {proof.spec.controls} controls"]
+            spans, controls = len(proof.spec.targets), proof.spec.controls
+            lines = [
+                f"{proof.spec.kind.replace('-', ' ')} of {spans} span{'s' * (spans != 1)}, "
+                f"{controls} control{'s' * (controls != 1)}"
+            ]
             if proof.spec.kind == "drop-and-retrain":
                 lines[0] += f", {proof.spec.seeds} seeds, sources {_replaced(proof.spec)}"
             lines.append(proof.progress())
