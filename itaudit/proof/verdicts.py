@@ -189,15 +189,20 @@ def _patched_text(verdict: Verdict) -> str:
     span, rows = _quoted(verdict.target.text), _rows(verdict.target.sources)
     best = verdict.sources[0]
     figures = (
-        f"one step on {rows} moves {span} by {verdict.effect:+.4f} nats against {verdict.controls} random instances "
-        f"(AUC {verdict.auc:.2f}, p {verdict.p:.3f}; best row {best.row}: {best.effect:+.4f}, rank {best.rank} of "
-        f"{verdict.controls + 1})"
+        f"one step on {rows} moves {span} {_nats(verdict.effect)} nats beyond what {verdict.controls} random "
+        f"instances do on average (AUC {verdict.auc:.2f}, p {verdict.p:.3f}; best row {best.row}: {_nats(best.effect)} by itself, "
+        f"rank {best.rank} of {verdict.controls + 1})"
     )
     if verdict.verdict == "no effect seen":
         return f"No effect seen: {figures}."
     if verdict.points:
         return f"Not decided by a single step, which points to the sources: {figures}; drop and retrain decides."
     return f"Not decided: {figures}."
+
+
+def _nats(value: float | None) -> str:
+    # One step of a small learning rate moves little.
+    return f"{value or 0.0:+.2f}" if abs(value or 0.0) >= 0.1 else f"{value or 0.0:+.4f}"
 
 
 def _quoted(text: str) -> str:
