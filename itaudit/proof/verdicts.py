@@ -190,8 +190,8 @@ def _patched_text(verdict: Verdict) -> str:
     best = verdict.sources[0]
     figures = (
         f"one step on {rows} moves {span} {_nats(verdict.effect)} nats beyond what {verdict.controls} random "
-        f"instances do on average (AUC {verdict.auc:.2f}, p {verdict.p:.3f}; best row {best.row}: {_nats(best.effect)} by itself, "
-        f"rank {best.rank} of {verdict.controls + 1})"
+        f"instances do on average (AUC {verdict.auc:.2f}, p {verdict.p:.3f}; best row {best.row}: "
+        f"{_nats(best.effect)} by itself, rank {best.rank} of {verdict.controls + 1})"
     )
     if verdict.verdict == "no effect seen":
         return f"No effect seen: {figures}."
