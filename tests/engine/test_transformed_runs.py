@@ -101,7 +101,7 @@ def test_a_stop_while_measuring_loses_nothing(make_run: MakeRun, monkeypatch: py
     def progress_and_stop(reporter: Reporter, stage: str, model: str, done: int) -> None:
         progress(reporter, stage, model, done)
         if done == 5:
-            reporter._cancel.set()
+            reporter._heart._cancel.set()
 
     with monkeypatch.context() as patched:
         patched.setattr(Reporter, "progress", progress_and_stop)
