@@ -1,9 +1,10 @@
 """Draws the screens of a demo run and of a sample dataset into docs/pictures: `make pictures`, after `make demo`.
 
-Usage: python docs/make_pictures.py [RUN]
+Usage: python docs/make_pictures.py [RUN [NAME …]]
 """
 
 import asyncio
+import re
 import shutil
 import sys
 import tempfile
@@ -48,14 +49,21 @@ async def draw(path: Path, name: str, size: tuple[int, int], keys: list[str], ru
         app.save_screenshot(f"{name}.svg", path=str(PICTURES))
 
 
-async def main(run: Path) -> None:
+async def main(run: Path, wanted: list[str]) -> None:
     for name, size, keys in OF_RUN:
+        if wanted and name not in wanted:
+            continue
         with tempfile.TemporaryDirectory() as folder:
             # Some keys mark, and marks are the user's.
             copy = Path(folder) / run.name
             shutil.copytree(run, copy, ignore=shutil.ignore_patterns("models", "checkpoints"))
+            # Where libraries stand on the machine that draws is nobody's business.
+            log = copy / "worker.log"
+            log.write_text(re.sub(r"\S*/site-packages/", "", log.read_text(encoding="utf-8")), encoding="utf-8")
             await draw(copy, name, size, keys, copy.parent)
     for name, size, keys in OF_DATASET:
+        if wanted and name not in wanted:
+            continue
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(shutil.copy(SAMPLE, folder))
             await draw(copy, name, size, keys, run.parent)
@@ -63,4 +71,4 @@ async def main(run: Path) -> None:
 
 if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
-    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo").resolve()))
+    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo").resolve(), sys.argv[2:]))
