@@ -4,26 +4,21 @@
 before it counts as done; a unit that was cut off begins again. One worker at a time works on a proof.
 """
 
-import os
-import socket
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import filelock
-import psutil
 import torch
 
 from itaudit.engine.base_weights import BaseWeights
 from itaudit.engine.context import Example, has_loss
 from itaudit.engine.device import choose_device, release_memory
 from itaudit.engine.device_lock import held_device
-from itaudit.engine.heart import Cancelled, Heart
+from itaudit.engine.job import Job, await_announcement, carry_out
 from itaudit.engine.models import find_model
 from itaudit.engine.retrain import arm_order, retrained
 from itaudit.engine.span_readings import SpanReader
@@ -35,69 +30,23 @@ from itaudit.proof.plan import BEFORE, Arm, unit_name
 from itaudit.proof.replacements import changed
 from itaudit.proof.results import Reading, Unit, append_unit
 from itaudit.runs.run import Run
-from itaudit.runs.status import Status, read_status
-
-HEARTBEAT_SECONDS = 0.5
-_ANNOUNCED_WITHIN = 10.0
 
 
-class Job:
-    """What a worker says of itself, in `status.json` with a heartbeat, and whether it was asked to stop.
+class ProofJob(Job):
+    """What a worker says of a proof. The worker changes `told`, which is what there is to show, in place."""
 
-    The worker changes `progress`, which is what there is to show, in place.
-    """
+    def __init__(self, folder: Path, told: dict[str, Any]) -> None:
+        super().__init__(folder / "status.json")
+        self.told = told
 
-    def __init__(self, folder: Path, progress: dict[str, Any]) -> None:
-        self.folder = folder
-        self.progress = progress
-        self.state = "running"
-        self.error = ""
-        self.waiting_for = ""
-        self._started = time.time()
-        self._lock = threading.Lock()
-        self._heart = Heart(self.tell, HEARTBEAT_SECONDS)
-
-    def __enter__(self) -> Self:
-        self._heart.__enter__()
-        self.tell()
-        return self
-
-    def __exit__(self, *told: object) -> None:
-        self._heart.__exit__(*told)
-        with suppress(OSError):
-            self.tell()
-
-    @property
-    def cancelled(self) -> bool:
-        return self._heart.cancelled
-
-    def check(self) -> None:
-        """Raises Cancelled where the user asked to stop."""
-        self._heart.check()
-
-    def wait(self, device: str) -> None:
-        """Says that the job is queued behind another one on a device."""
-        self.waiting_for = device
-
-    def tell(self) -> None:
-        """Writes the status."""
-        with self._lock:
-            Status(
-                state="queued" if self.waiting_for and self.state == "running" else self.state,
-                pid=os.getpid(),
-                pid_started=psutil.Process().create_time(),
-                host=socket.gethostname(),
-                started=self._started,
-                heartbeat=time.time(),
-                stages=[{**self.progress, "waiting_for": self.waiting_for}],
-                error=self.error,
-            ).write(self.folder / "status.json")
+    def progress(self) -> dict[str, Any]:
+        return self.told
 
 
 class Prover:
     """The units of one proof on one device."""
 
-    def __init__(self, proof: Proof, job: Job, device: torch.device) -> None:
+    def __init__(self, proof: Proof, job: ProofJob, device: torch.device) -> None:
         self.proof, self.job, self.device = proof, job, device
         self.run = Run(proof.run_path)
         recipe = self.run.recipe
@@ -171,7 +120,7 @@ class Prover:
             learned = [examples[row] for row in arm_order(rows, [row for row in arm.rows if row in examples])]
 
         def watch(step: int, steps: int) -> bool:
-            self.job.progress["doing"] = f"{doing}: step {step} of {steps}"
+            self.job.told["doing"] = f"{doing}: step {step} of {steps}"
             self._foresee(started, step / steps)
             return self.job.cancelled
 
@@ -197,7 +146,7 @@ class Prover:
 
     def _begin(self, doing: str) -> float:
         self.job.check()
-        self.job.progress["doing"] = doing
+        self.job.told["doing"] = doing
         self._foresee(time.monotonic(), 0.0)
         return time.monotonic()
 
@@ -205,7 +154,7 @@ class Prover:
         """Says how long the rest will take, by the units that are done and how far the one at work is."""
         elapsed = time.monotonic() - started
         each = sum(self._spent) / len(self._spent) if self._spent else elapsed / share if share else None
-        self.job.progress["seconds_left"] = None if each is None else max(0.0, each * (self._left - share))
+        self.job.told["seconds_left"] = None if each is None else max(0.0, each * (self._left - share))
 
     def _end(self, name: str, readings: Sequence[Reading | None], started: float, facts: dict[str, float]) -> None:
         seconds = time.monotonic() - started
@@ -213,54 +162,32 @@ class Prover:
         if name != BEFORE:
             self._spent.append(seconds)
         self._left -= 1
-        self.job.progress["done"] += 1
+        self.job.told["done"] += 1
 
 
 def work_on(proof: Proof) -> int:
     """Carries out a proof and says in its status how it ended; returns the exit code."""
-    progress = {"stage": "prove", "done": len(proof.units()), "total": len(proof.plan.units()), "doing": ""}
-    with Job(proof.folder, progress) as job:
-        try:
-            if progress["done"] != progress["total"]:
-                device = choose_device(Run(proof.run_path).recipe.device)
-                with held_device(device, waiting=job.wait, check=job.check):
-                    job.waiting_for = ""
-                    job.progress["doing"] = "loading the base model"
-                    Prover(proof, job, device).work()
-                release_memory(device)
-        except Cancelled:
-            job.state = "cancelled"
-            return 3
-        except UserError as error:
-            job.state, job.error = "failed", str(error)
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        except torch.OutOfMemoryError as error:
-            job.state = "failed"
-            job.error = (
-                "out of device memory: lower the model's micro_batch_size or generate.batch_size in recipe.toml, or "
-                f"set gradient_checkpointing = true ({str(error).splitlines()[0]})"
-            )
-            print(f"error: {job.error}", file=sys.stderr)
-            return 1
-        except Exception as error:  # noqa: BLE001  # whatever broke, the proof must say so instead of looking at work
-            traceback.print_exc()
-            told = str(error).splitlines()[0] if str(error) else ""
-            job.state, job.error = "failed", f"{type(error).__name__}: {told}"
-            return 1
-        job.state = "done"
-        job.progress["doing"] = ""
-        return 0
+    told = {"stage": "prove", "done": len(proof.units()), "total": len(proof.plan.units()), "doing": ""}
+    job = ProofJob(proof.folder, told)
+    return carry_out(job, partial(_prove, proof, job))
 
 
-def _await_announcement(folder: Path) -> None:
-    """Waits until whoever started us has said so, or their words would replace our first."""
-    until = time.monotonic() + _ANNOUNCED_WITHIN
-    while time.monotonic() < until:
-        told = read_status(folder / "status.json")
-        if told is not None and told.pid == os.getpid():
-            return
-        time.sleep(0.01)
+def _prove(proof: Proof, job: ProofJob) -> None:
+    if job.told["done"] == job.told["total"]:
+        return
+    device = choose_device(Run(proof.run_path).recipe.device)
+    try:
+        with held_device(device, waiting=job.wait_for, check=job.check):
+            job.waiting_for = ""
+            job.told["doing"] = "loading the base model"
+            Prover(proof, job, device).work()
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "out of device memory: lower the model's micro_batch_size or generate.batch_size in recipe.toml, or "
+            f"set gradient_checkpointing = true ({str(error).splitlines()[0]})"
+        ) from None
+    release_memory(device)
+    job.told["doing"] = ""
 
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
@@ -271,7 +198,7 @@ def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     try:
         proof = Proof(folder)
         if len(arguments) == 2:
-            _await_announcement(folder)
+            await_announcement(folder / "status.json")
         with filelock.FileLock(folder / "worker.lock", blocking=False):
             return work_on(proof)
     except filelock.Timeout:

@@ -22,7 +22,7 @@ from itaudit.data.versions import open_edited
 from itaudit.engine.base_weights import BaseWeights
 from itaudit.engine.context import Example
 from itaudit.engine.models import find_model
-from itaudit.engine.proof_worker import Job, Prover, main
+from itaudit.engine.proof_worker import ProofJob, Prover, main
 from itaudit.engine.retrain import arm_order, retrained
 from itaudit.engine.span_readings import contains
 from itaudit.engine.tail_patch import tail_patcher
@@ -122,7 +122,7 @@ def test_retraining_with_every_instance_is_the_run_s_own_tuning(make_run: Callab
     run = make_run()
     assert work_on(run) == 0, run.state().error
     proof = create(run, ProofSpec("tail-patch", "lft", (_target(run, "lft", "a", 0),)))
-    prover = Prover(proof, Job(proof.folder, {"done": 0}), CPU)
+    prover = Prover(proof, ProofJob(proof.folder, {"done": 0}), CPU)
     examples = [prover._example(instance.index) for instance in run.dataset]
     saved = load_file(run.model_dir("lft") / "adapter_model.safetensors")
     with retrained(prover.base, examples, run.recipe.seed, lambda *_: False) as (model, _):
