@@ -46,7 +46,7 @@ def test_a_judge_behind_transformers_serve_is_counted_and_not_believed(run: Run)
             "endpoint.concurrency": 2,
             "endpoint.retries": 8,
         }
-        judging = finish(run, "sft", changes, 500)
+        judging = finish(run, "sft", changes, 1200)
     answered = answers_path(run, "sft").read_bytes().splitlines()
     assert len(answered) >= sum(bool(case.response.strip()) for case in judging.cases) - 1
     problems = [run.detection("judge", "sft", case.prompt.id).problem for case in judging.cases]
@@ -54,6 +54,6 @@ def test_a_judge_behind_transformers_serve_is_counted_and_not_believed(run: Run)
 
 
 def test_a_judge_in_this_process_is_counted_and_not_believed(run: Run) -> None:
-    judging = finish(run, "lft", {"local.device": "cpu", "local.max_new_tokens": 48}, 500)
+    judging = finish(run, "lft", {"local.device": "cpu", "local.max_new_tokens": 48}, 1200)
     assert answers_path(run, "lft").stat().st_size > 0
     assert all(run.detection("judge", "lft", case.prompt.id) is not None for case in judging.cases)
