@@ -9,9 +9,10 @@ words. Measured is what happens to the *planted spans*, the false words wherever
 
 - sources: how often an instance that was planted for the fact stands first;
 - tail patch: how far planted instances stand above matched random ones, as an AUC for each span;
-- drop and retrain: the verdict on each span and its planted instances, and on control spans, whose suspected sources
-  did not teach them: words that the base model knows, suspected of coming from the three instances of the same form
-  that BM25 finds first, and planted spans, suspected of coming from the instances of another fact.
+- drop and retrain: the verdict on each span and its planted instances, and on control spans, whose suspects did not
+  teach them: planted spans, suspected of coming from the instances of another fact, and words that the base model
+  knows, suspected of the same. Beside them stand the known words, suspected of coming from the three instances of the
+  same form that BM25 finds first: these hold other words, but teach how such a question is answered.
 
 A proof that was interrupted goes on where it stopped. Prints tables, and writes all figures to RUN/planted.json.
 """
@@ -23,7 +24,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ from itaudit.trace.trace import trace_span
 
 FIXTURE = Path(__file__).parent / "planted_facts"
 LABEL = "sft"
-FAMILIES = ("planted", "known", "other fact")
+FAMILIES = ("planted", "same form", "other fact", "unrelated")
+CONTROLS = ("other fact", "unrelated")
+"""Families whose suspects can't have taught the span. Instances of the same form can: they teach the form."""
 PATCH_CONTROLS = 20
 POLL_SECONDS = 2.0
 
@@ -102,13 +105,18 @@ class Fixture:
         ]
 
     def control_spans(self, planted: Sequence[Span]) -> list[Span]:
-        """Spans whose suspects did not teach them: known words, and planted spans with another fact's instances."""
+        """Known words with instances of their form, then control spans: others' facts as suspects of either kind."""
         known = [
-            Span("known", prompt["id"], *where, prompt["span"], tuple(self.topics[prompt["suspects"]]))
+            Span("same form", prompt["id"], *where, prompt["span"], tuple(self.topics[prompt["suspects"]]))
             for prompt in self.prompts
             if prompt["suspects"] and (where := self.said(prompt))
         ]
-        return known + [self._suspected_otherwise(span) for span in planted]
+        facts = sorted(self.facts)
+        unrelated = [
+            replace(span, family="unrelated", suspects=tuple(self.facts[facts[number % len(facts)]]))
+            for number, span in enumerate(known)
+        ]
+        return known + [self._suspected_otherwise(span) for span in planted] + unrelated
 
     def _suspected_otherwise(self, span: Span) -> Span:
         """A planted span, and the instances of the other fact that tracing ranks best for it."""
@@ -153,8 +161,8 @@ def measured_sources(fixture: Fixture, spans: Sequence[Span]) -> dict[str, Any]:
 
 
 def suspicion(fixture: Fixture, spans: Sequence[Span]) -> float:
-    """The share of known control spans whose suspects are just the instances that tracing finds first."""
-    known = [span for span in spans if span.family == "known"]
+    """The share of known words whose suspects of the same form are just the instances that tracing finds first."""
+    known = [span for span in spans if span.family == "same form"]
     return statistics.fmean({*fixture.sources(span, k=len(span.suspects))} == {*span.suspects} for span in known)
 
 
@@ -223,7 +231,7 @@ def measured_retraining(spans: Sequence[Span], verdicts: Sequence[Verdict]) -> d
             "said_with": _mean([verdict.said_with for verdict in chosen]),
             "said_without": _mean([verdict.said_without for verdict in chosen]),
         }
-    controls = [verdict for span, verdict in judged if span.family != "planted"]
+    controls = [verdict for span, verdict in judged if span.family in CONTROLS]
     wrong = sum(verdict.verdict == "cause shown" for verdict in controls)
     return {
         "seeds": sorted({verdict.seeds for _, verdict in judged}),
@@ -278,7 +286,7 @@ def main() -> None:
         "run": str(run.path),
         "emission": {"asked": asked, "said": len(planted), "facts": len(fixture.facts), "facts_said": len(facts)},
         "sources": measured_sources(fixture, planted),
-        "suspects": {"control_spans": len(controls), "found_first": suspicion(fixture, controls)},
+        "suspects": {"spans": len(controls), "found_first": suspicion(fixture, controls)},
     }
     for name in ("emission", "sources", "suspects"):
         tell(name, report[name])
