@@ -1,12 +1,13 @@
 """The part of `itaudit detect` that has detectors ask a model, in a process of its own, and follows it."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_follow import LOOK_SECONDS, follow_job
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from itaudit.runs.detections import Detector
     from itaudit.runs.run import Run
 
-_LOOK_SECONDS = 0.25
-_LINE_SECONDS = 10.0
 
 _OPTIONS = (
     click.option("--engine", type=click.Choice(["local", "endpoint"]), help="Of the judge."),
@@ -87,7 +86,7 @@ def detect_by_models(
     if options["detach"]:
         return
     try:
-        status = _follow(run)
+        status = follow_job(partial(_status, run), _words)
     except KeyboardInterrupt:
         status = _stop(run)
         told = f"{status.done} of {status.total} done" if status is not None else "nothing done"
@@ -108,43 +107,8 @@ def _stop(run: "Run") -> "DetectStatus | None":
     except UserError:
         return detect_status(run)
     while (status := detect_status(run)) is not None and status.at_work:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
     return status
-
-
-def _follow(run: "Run") -> "DetectStatus":
-    """Shows progress on stderr until the job ends: in place at a terminal, else a line now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal:
-        return _follow_in_lines(run)
-    pause = 0.5 if os.environ.get("SSH_CONNECTION") else _LOOK_SECONDS
-    columns = [BarColumn(24)] if console.width >= 80 else []
-    with Progress(
-        TextColumn("{task.description}", markup=False), *columns, console=console, auto_refresh=False
-    ) as progress:
-        task = progress.add_task("", total=None)
-        while True:
-            status = _status(run)
-            progress.update(task, description=_words(status), completed=status.done, total=status.total or None)
-            progress.refresh()
-            if not status.at_work:
-                return status
-            time.sleep(pause)
-
-
-def _follow_in_lines(run: "Run") -> "DetectStatus":
-    said = 0.0
-    while True:
-        status = _status(run)
-        if not status.at_work or time.monotonic() - said > _LINE_SECONDS:
-            click.echo(_words(status), err=True)
-            said = time.monotonic()
-        if not status.at_work:
-            return status
-        time.sleep(_LOOK_SECONDS)
 
 
 def _status(run: "Run") -> "DetectStatus":

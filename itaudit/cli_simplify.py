@@ -1,7 +1,6 @@
 """`itaudit simplify`: simpler responses for a dataset, as a batch that can be stopped and resumed."""
 
 import hashlib
-import os
 import sys
 import time
 from dataclasses import replace
@@ -12,6 +11,7 @@ import click
 import orjson
 
 from itaudit.cli_data import print_json, tell_rejected
+from itaudit.cli_follow import LINE_SECONDS, LOOK_SECONDS, follow_job
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from itaudit.data.edited import EditedDataset
     from itaudit.simplify.batch import Batch, BatchStatus, Estimate
     from itaudit.simplify.settings import Settings
-
-_LOOK_SECONDS = 0.25
-_LINE_SECONDS = 10.0
 
 
 @click.command("simplify")
@@ -193,7 +190,7 @@ def _work(batch: "Batch", settings: "Settings", *, yes: bool) -> None:
         _confirm(status, settings, yes=yes)
         batch.start()
     try:
-        status = _follow(batch)
+        status = follow_job(batch.status, _progress_words)
     except KeyboardInterrupt:
         _stop(batch)
         raise UserError(
@@ -225,42 +222,7 @@ def _stop(batch: "Batch") -> None:
     except UserError:
         return
     while batch.status().at_work:
-        time.sleep(_LOOK_SECONDS)
-
-
-def _follow(batch: "Batch") -> "BatchStatus":
-    """Shows progress on stderr until the job ends: in place at a terminal, else a line now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    pause = 0.5 if os.environ.get("SSH_CONNECTION") else _LOOK_SECONDS
-    if not console.is_terminal or console.is_dumb_terminal:
-        return _follow_in_lines(batch)
-    columns = [BarColumn(24)] if console.width >= 80 else []
-    with Progress(
-        TextColumn("{task.description}", markup=False), *columns, console=console, auto_refresh=False
-    ) as progress:
-        task = progress.add_task("", total=batch.task.total)
-        while True:
-            status = batch.status()
-            progress.update(task, description=_progress_words(status), completed=status.done)
-            progress.refresh()
-            if not status.at_work:
-                return status
-            time.sleep(pause)
-
-
-def _follow_in_lines(batch: "Batch") -> "BatchStatus":
-    said = 0.0
-    while True:
-        status = batch.status()
-        if not status.at_work or time.monotonic() - said > _LINE_SECONDS:
-            click.echo(_progress_words(status), err=True)
-            said = time.monotonic()
-        if not status.at_work:
-            return status
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
 
 
 def _progress_words(status: "BatchStatus") -> str:
@@ -313,7 +275,7 @@ def _accept_passing(edited: "EditedDataset", batch: "Batch") -> int:
     accepted, said = 0, time.monotonic()
     for each in waiting:
         accepted += batch.accept(edited, each.position)
-        if time.monotonic() - said > _LINE_SECONDS:
+        if time.monotonic() - said > LINE_SECONDS:
             click.echo(f"accepted {accepted:,} of {len(waiting):,}", err=True)
             said = time.monotonic()
     return accepted

@@ -38,7 +38,7 @@ def run_cause_report(
     fill_causes(label, run)
     settings = run.recipe.causes
     return cause_report(
-        _flagged(run, label, flags),
+        flagged_causes(run, ResponseFlags(run, label), label, flags),
         model=label,
         flags=flags,
         rank=settings.rank if rank is None else rank,
@@ -98,7 +98,9 @@ def flags_there(run: Run, label: str) -> tuple[CauseFlags, ...]:
     )
 
 
-def _flagged(run: Run, label: str, flags: CauseFlags) -> Iterator[tuple[Causes, Sequence[Stretch] | None]]:
-    found = ResponseFlags(run, label)
+def flagged_causes(
+    run: Run, found: ResponseFlags, label: str, flags: CauseFlags
+) -> Iterator[tuple[Causes, Sequence[Stretch] | None]]:
+    """The causes of each response with its flagged stretches; None for all words, where `flags` is `shifted`."""
     for causes in all_causes(run, label):
         yield causes, None if flags == "shifted" else found.spans(causes.prompt_id, flags)

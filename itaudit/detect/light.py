@@ -2,11 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-
-import filelock
 
 from itaudit.detect import reference, signal
 from itaudit.runs.detections import Detection, Detector, detection_row
@@ -15,8 +12,6 @@ from itaudit.runs.tables import GrowingTable
 
 LIGHT: tuple[Detector, ...] = ("reference", "signal")
 PROMPTS_PER_PART = 64
-
-LOCK_POLL_SECONDS = 0.2
 
 Look = Callable[[Prompt, str], Detection | None]
 """What a detector says of a response to a prompt; None while what it looks at is still to come."""
@@ -39,16 +34,8 @@ def detect_light(
     table = run.detections(detector, label)
     if table.closed:
         return
-    table.whole.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(table.whole.with_suffix(".lock"))
-    while not lock.is_locked:
-        check()
-        with suppress(filelock.Timeout):
-            lock.acquire(timeout=LOCK_POLL_SECONDS)
-    try:
+    with table.held(check):
         _fill(detector, run, label, table, check, progress)
-    finally:
-        lock.release()
 
 
 def _fill(

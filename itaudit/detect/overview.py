@@ -6,27 +6,23 @@ beside chance. A screen has this process count, since it may take longer than a 
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from itaudit.data.child import say
+from itaudit.detect.flagged_causes import CauseFlags, flagged_causes
 from itaudit.detect.report import detect_document
-from itaudit.detect.spans import Flags, ResponseFlags
+from itaudit.detect.spans import ResponseFlags
 from itaudit.errors import UserError
-from itaudit.runs.causes import all_causes, fill_causes
+from itaudit.runs.causes import fill_causes
 from itaudit.runs.run import BASE, Run
 from itaudit.trace.cause_report import cause_report
-from itaudit.trace.causes import Causes
-
-SHIFTED = "shifted"
-"""In place of flags: all words whose base rank asks for an explanation."""
 
 
-def flag_sets(run: Run, label: str) -> list[str]:
+def flag_sets(run: Run, label: str) -> list[CauseFlags]:
     """The sets of flags that there is something to be told of, the widest first."""
     detectors = run.detectors(label)
     marked = any(mark.model == label and mark.flagged for mark in run.marks().values())
-    sets: list[str] = [SHIFTED]
+    sets: list[CauseFlags] = ["shifted"]
     if detectors or marked:
         sets.append("any")
     if marked:
@@ -61,7 +57,7 @@ def _tell_causes(run: Run, label: str) -> None:
     for name in flag_sets(run, label):
         say({"doing": f"causes of {label} by {name}"})
         report = cause_report(
-            _analyses(run, label, flags, name),
+            flagged_causes(run, flags, label, name),
             model=label,
             flags=name,
             rank=run.cause_rank,
@@ -70,17 +66,6 @@ def _tell_causes(run: Run, label: str) -> None:
         )
         if report.responses:
             say({"report": report.to_json()})
-
-
-def _analyses(
-    run: Run, label: str, flags: ResponseFlags, name: str
-) -> Iterator[tuple[Causes, Sequence[tuple[int, int]] | None]]:
-    for causes in all_causes(run, label):
-        if name == SHIFTED:
-            yield causes, None
-        else:
-            wanted: Flags = name  # type: ignore[assignment]  # one of them
-            yield causes, flags.spans(causes.prompt_id, wanted)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from itaudit.data.instance import Instance
 from itaudit.engine.device_lock import held_device
-from itaudit.engine.job import Job, await_announcement, carry_out
+from itaudit.engine.job import Job, carry_out, work_in_folder
 from itaudit.errors import UserError
 from itaudit.simplify.batch_files import ProposalFile, Task, append_proposals, read_instances, read_task
 from itaudit.simplify.proposal import Proposal, extracted, failed
@@ -123,23 +121,15 @@ _WORK: dict[EngineName, Callable[[BatchJob], None]] = {
 
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
-    if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--announced"]):
-        print("usage: python -m itaudit.engine.batch_worker FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(arguments[0])
-    try:
-        task = read_task(folder)
-        if len(arguments) == 2:
-            await_announcement(folder / "status.json")
-        with filelock.FileLock(folder / "worker.lock", blocking=False):
-            job = BatchJob(folder, task)
-            return carry_out(job, lambda: _WORK[task.settings.engine](job))
-    except filelock.Timeout:
-        print(f"error: {folder}: another worker is at work on it", file=sys.stderr)
-        return 1
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    def read(folder: Path) -> tuple[Path, Task]:
+        return folder, read_task(folder)
+
+    def work(asked: tuple[Path, Task]) -> int:
+        # What is done already is read under the lock, when nobody adds to it any more.
+        job = BatchJob(*asked)
+        return carry_out(job, lambda: _WORK[job.task.settings.engine](job))
+
+    return work_in_folder("itaudit.engine.batch_worker", arguments, read, work)
 
 
 if __name__ == "__main__":

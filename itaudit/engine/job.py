@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import filelock
 import psutil
 
 from itaudit.engine.heart import Cancelled, Heart
@@ -23,6 +24,8 @@ from itaudit.runs.status import Status, read_status
 HEARTBEAT_SECONDS = 0.5
 """How often the status is renewed; a job of short work shows its progress by it."""
 _ANNOUNCED_WITHIN = 10.0
+
+Asked = TypeVar("Asked")
 
 
 class Job:
@@ -108,3 +111,28 @@ def await_announcement(status_path: Path) -> None:
         if told is not None and told.pid == os.getpid():
             return
         time.sleep(0.01)
+
+
+def work_in_folder(
+    module: str, arguments: Sequence[str], read: Callable[[Path], Asked], work: Callable[[Asked], int]
+) -> int:
+    """What `python -m MODULE FOLDER [--announced]` does: reads what the folder asks for, and works on it alone.
+
+    Returns the exit code; 2 for wrong arguments.
+    """
+    if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--announced"]):
+        print(f"usage: python -m {module} FOLDER", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
+    try:
+        asked = read(folder)
+        if len(arguments) == 2:
+            await_announcement(folder / "status.json")
+        with filelock.FileLock(folder / "worker.lock", blocking=False):
+            return work(asked)
+    except filelock.Timeout:
+        print(f"error: {folder}: another worker is at work on it", file=sys.stderr)
+        return 1
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

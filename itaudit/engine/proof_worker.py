@@ -11,14 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 
 from itaudit.engine.base_weights import BaseWeights
 from itaudit.engine.context import Example, has_loss
 from itaudit.engine.device import choose_device, release_memory
 from itaudit.engine.device_lock import held_device
-from itaudit.engine.job import Job, await_announcement, carry_out
+from itaudit.engine.job import Job, carry_out, work_in_folder
 from itaudit.engine.models import find_model
 from itaudit.engine.retrain import arm_order, retrained
 from itaudit.engine.span_readings import SpanReader
@@ -191,22 +190,7 @@ def _prove(proof: Proof, job: ProofJob) -> None:
 
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
-    if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--announced"]):
-        print("usage: python -m itaudit.engine.proof_worker FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(arguments[0])
-    try:
-        proof = Proof(folder)
-        if len(arguments) == 2:
-            await_announcement(folder / "status.json")
-        with filelock.FileLock(folder / "worker.lock", blocking=False):
-            return work_on(proof)
-    except filelock.Timeout:
-        print(f"error: {folder}: another worker is at work on it", file=sys.stderr)
-        return 1
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return work_in_folder("itaudit.engine.proof_worker", arguments, Proof, work_on)
 
 
 if __name__ == "__main__":

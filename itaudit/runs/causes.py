@@ -4,7 +4,6 @@ Nothing here asks a model, so that runs of any age get the analysis, and at once
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from itaudit.trace.response_words import ResponseWords
 
 PROMPTS_PER_PART = 32
 
-LOCK_POLL_SECONDS = 0.2
-
 
 def fill_causes(
     label: str,
@@ -40,20 +37,9 @@ def fill_causes(
     table = run.table("causes", label)
     if table.closed:
         return
-    # Several at once would append the same rows twice.
-    from filelock import FileLock, Timeout
-
-    table.whole.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(table.whole.with_suffix(".lock"))
-    while not lock.is_locked:
-        check()
-        with suppress(Timeout):
-            lock.acquire(timeout=LOCK_POLL_SECONDS)
-    try:
+    with table.held(check):
         if not table.closed:
             _fill(label, run, table, check, progress)
-    finally:
-        lock.release()
 
 
 def _fill(

@@ -5,7 +5,8 @@ merging them into `KIND/LABEL.arrow`, in the order of the prompts. Readers memor
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pyarrow.ipc
 
 from itaudit import atomic
 from itaudit.errors import UserError
+
+_LOCK_POLL_SECONDS = 0.2
 
 _INTS, _FLOATS = pa.list_(pa.int32()), pa.list_(pa.float32())
 
@@ -212,6 +215,26 @@ class GrowingTable:
     def version(self) -> tuple[bool, int]:
         """Changes whenever there is more to read."""
         return self.closed, len(self._part_files())
+
+    @contextmanager
+    def held(self, check: Callable[[], None]) -> Iterator[None]:
+        """Waits until nobody else fills the table by this lock, since several would append the same rows twice.
+
+        `check` is called while it waits, and may raise.
+        """
+        # Screens read tables, and need not load what fills them.
+        from filelock import FileLock, Timeout
+
+        self.whole.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.whole.with_suffix(".lock"))
+        while not lock.is_locked:
+            check()
+            with suppress(Timeout):
+                lock.acquire(timeout=_LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows as one part."""
