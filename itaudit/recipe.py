@@ -9,9 +9,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from itaudit.detect_settings import Detect
 from itaudit.errors import UserError
+from itaudit.evaluate_settings import Evaluate
 from itaudit.recipe_paths import resolve_dataset, resolve_path
-from itaudit.section import Count, Positive, Section, Share
+from itaudit.section import Count, Positive, Section
 from itaudit.steps import Definition, Ifd, parse_step, parse_steps
+from itaudit.style_settings import Style
+from itaudit.tuning_settings import Existing, Imported, Lft, Model, Sft
 
 LABEL = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
@@ -75,72 +78,6 @@ class Context(Section):
     `chat` where the tokenizer has one, `plain` for encoder-decoder models, else `alpaca`."""
     system: str = ""
     """System message put before every conversation that has none; empty leaves it to the template."""
-
-
-class Tuning(Section):
-    """What both tuning methods share; the defaults are those of Ghosh et al. 2024, section 4."""
-
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    epochs: Annotated[float, Field(gt=0)] = 3.0
-    batch_size: Positive = 32
-    """Effective batch: instances per optimiser step, over all processes."""
-    micro_batch_size: Positive = 4
-    """Instances per forward pass; `batch_size` is a multiple of it, the rest is gradient accumulation."""
-    max_length: Positive = 1024
-    """Longer instances lose their end, and are counted."""
-    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
-    warmup_ratio: Share = 0.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    neftune_alpha: Annotated[float, Field(ge=0)] = 0.0
-    """Noise on the embeddings (NEFTune); 0 is none."""
-    packing: bool = False
-    """Several instances in one sequence, kept apart by their positions."""
-    gradient_checkpointing: bool = False
-    checkpoint_steps: Count = 0
-    """Optimiser steps between checkpoints; 0 is one per epoch."""
-    processes: Positive = 1
-    """Processes on this machine; more than 1 wants as many GPUs."""
-
-
-class Lft(Tuning):
-    """LoRA fine-tuning: the base weights stay as they are."""
-
-    method: Literal["lft"]
-    rank: Positive = 8
-    alpha: Positive = 16
-    dropout: Share = 0.0
-    target_modules: list[str] = ["all-linear"]
-    """Names of the modules that get an adapter, or `all-linear`."""
-
-
-class Sft(Tuning):
-    """Full-parameter fine-tuning."""
-
-    method: Literal["sft"]
-
-
-class Existing(Section):
-    """A tuned model or LoRA adapter that is there already."""
-
-    method: Literal["existing"]
-    model: str
-    """Hub name, local directory, GGUF file, or LoRA adapter directory over the base model."""
-    revision: str = "main"
-
-
-class Imported(Section):
-    """Responses that were generated elsewhere, read from a file."""
-
-    method: Literal["imported"]
-    responses: str
-    """JSON lines with `id` or `prompt`, and `response`."""
-    model: str = ""
-    """The model that wrote them, if it can be loaded; without it ranks are known and KL is not."""
-    revision: str = "main"
-
-
-Model = Annotated[Lft | Sft | Existing | Imported, Field(discriminator="method")]
 
 
 class Generate(Section):
@@ -227,6 +164,8 @@ class Recipe(Section):
     trace: Trace = Trace()
     detect: Detect = Detect()
     causes: Causes = Causes()
+    evaluate: Evaluate = Evaluate()
+    style: Style = Style()
 
     @field_validator("models")
     @classmethod
@@ -263,18 +202,22 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = (), *, name: str | None
 
     Raises UserError that names the file and the key.
     """
+    table = read_table(path)
+    for one in overrides:
+        override(table, one)
+    if name is not None:
+        table["name"] = name
+    return with_files(check_recipe(table, str(path)), path)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The parsed TOML of a recipe. Raises UserError that names the file."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: can't read the recipe: {error.strerror}", code=2) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a TOML file: {error}", code=2) from None
-    for override in overrides:
-        _set(table, override)
-    if name is not None:
-        table["name"] = name
-    recipe = check_recipe(table, str(path))
-    return _with_files(recipe, path)
 
 
 def check_recipe(table: dict[str, Any], where: str) -> Recipe:
@@ -290,7 +233,12 @@ def check_recipe(table: dict[str, Any], where: str) -> Recipe:
 
 def write_recipe(recipe: Recipe) -> bytes:
     """The complete recipe as TOML; reading it back gives an equal recipe."""
-    return tomli_w.dumps(recipe.model_dump(exclude_none=True)).encode()
+    return tomli_w.dumps(recipe_table(recipe)).encode()
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """The complete recipe as a table that can be written as TOML."""
+    return recipe.model_dump(exclude_none=True)
 
 
 def _problem(problem: Any) -> str:
@@ -314,11 +262,12 @@ def _problem(problem: Any) -> str:
     return f"{key}: {message}, not {shown if len(shown) < 60 else shown[:57] + '...'}"
 
 
-def _set(table: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
+def override(table: dict[str, Any], pair: str) -> None:
+    """Sets a key of a parsed recipe, `key=value`; raises UserError where that can't be read."""
+    key, separator, text = pair.partition("=")
     keys = key.strip().split(".")
     if not separator or not all(keys):
-        raise UserError(f"--set {override}: expected key=value, such as generate.max_new_tokens=64", code=2)
+        raise UserError(f"--set {pair}: expected key=value, such as generate.max_new_tokens=64", code=2)
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -328,12 +277,13 @@ def _set(table: dict[str, Any], override: str) -> None:
     for part in keys[:-1]:
         inner = target.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise UserError(f"--set {override}: {part} is a value, not a table", code=2)
+            raise UserError(f"--set {pair}: {part} is a value, not a table", code=2)
         target = inner
     target[keys[-1]] = value
 
 
-def _with_files(recipe: Recipe, path: Path) -> Recipe:
+def with_files(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe with paths made absolute, seen from the folder of its file; raises UserError for what is missing."""
     directory = path.resolve().parent
 
     def resolved(name: str, key: str) -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from itaudit.errors import UserError
 from itaudit.paths import samples_dir
-from itaudit.recipe import Lft, Recipe, Sft, check_recipe, read_recipe, write_recipe
+from itaudit.recipe import Recipe, check_recipe, read_recipe, write_recipe
+from itaudit.tuning_settings import Lft, Sft
 
 MINIMAL = """
 [data]

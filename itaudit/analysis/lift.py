@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from itaudit.analysis.intervals import expanded_tail
+
 Floats = npt.NDArray[np.float64]
 
 RESAMPLES, TUNING_RESAMPLES = 4999, 499
@@ -65,7 +67,7 @@ def lift(
     quotients = _resampled(found, chance, seed)
     if len(quotients) < DEFINED * RESAMPLES:
         return told("chance finds anything in too few prompts", quotient)
-    tail = _expanded_tail(prompts)
+    tail = expanded_tail(prompts)
     low, high = np.quantile(quotients, [tail, 1 - tail])
     stretches = [(1.0, 1.0), *(_stretches(np.asarray(null, dtype=np.float64), tail, seed) for null in nulls)]
     down, up = np.max(stretches, axis=0)
@@ -110,15 +112,6 @@ def _resampled(found: Floats, chance: Floats, seed: int) -> Floats:
         above, below = times @ found, times @ chance
         parts.append(above[below > 0] / below[below > 0])
     return np.concatenate(parts)
-
-
-def _expanded_tail(prompts: int) -> float:
-    """The share of resamples beyond either end of the expanded interval; 0.025 for many prompts."""
-    # Imported where it is needed: it takes longer than all else that reads a run.
-    from scipy.special import ndtr, stdtrit
-
-    quantile = stdtrit(prompts - 1, (1 + CONFIDENCE) / 2)
-    return float(ndtr(-np.sqrt(prompts / (prompts - 1)) * quantile))
 
 
 def _stretches(null: Floats, tail: float, seed: int) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from itaudit.engine.models import (
     pad_id,
 )
 from itaudit.engine.tune import ready_to_tune
-from itaudit.recipe import Lft, Sft
+from itaudit.tuning_settings import Lft, Sft
 
 # What trainers put on a model itself: a forward of their own, and the one that it hides.
 _PATCHED = ("forward", "_original_forward")

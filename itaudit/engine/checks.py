@@ -10,7 +10,8 @@ import transformers
 from itaudit.engine.imported import read_responses
 from itaudit.engine.models import ModelFiles, find_model, load_config
 from itaudit.errors import UserError
-from itaudit.recipe import Imported, Lft, Recipe, Sft
+from itaudit.recipe import Recipe
+from itaudit.tuning_settings import Imported, Lft, Sft
 
 
 def check_models(

@@ -14,7 +14,7 @@ import torch
 
 from itaudit.engine.base_weights import BaseWeights, Snapshot
 from itaudit.engine.context import Example
-from itaudit.recipe import Lft, Sft
+from itaudit.tuning_settings import Lft, Sft
 
 # Those of the trainer, whose recipes set none of them.
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8

@@ -36,8 +36,8 @@ from itaudit.engine.models import (
 )
 from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
-from itaudit.recipe import Lft, Sft
 from itaudit.runs.run import Run
+from itaudit.tuning_settings import Lft, Sft
 
 
 def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from itaudit.engine import device as devices
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model, tuned_beside
 from itaudit.errors import UserError
-from itaudit.recipe import Imported, Lft, Sft
 from itaudit.runs.run import Run
+from itaudit.tuning_settings import Imported, Lft, Sft
 
 
 def tuned_files(run: Run, label: str) -> ModelFiles | None:

@@ -34,12 +34,13 @@ from itaudit.engine.score import score_responses
 from itaudit.engine.trace_stage import trace_responses
 from itaudit.engine.tune import tune_in_processes, tune_model
 from itaudit.errors import UserError
-from itaudit.recipe import Existing, Imported, Lft, Recipe, Sft
+from itaudit.recipe import Recipe
 from itaudit.runs.detections import Detector
 from itaudit.runs.lineage import lineage_of
 from itaudit.runs.retune import drop_unless_same
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.tables import VOCABULARY, write_table
+from itaudit.tuning_settings import Existing, Imported, Lft, Sft
 
 
 def plan(recipe: Recipe) -> list[tuple[str, str]]:

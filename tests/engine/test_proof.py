@@ -31,8 +31,9 @@ from itaudit.errors import UserError
 from itaudit.proof.jobs import Proof, create, open_proof, proofs, verdicts_at
 from itaudit.proof.results import append_unit
 from itaudit.proof.spec import ProofSpec, Target
-from itaudit.recipe import Lft, Sft, check_recipe
+from itaudit.recipe import check_recipe
 from itaudit.runs.run import Run
+from itaudit.tuning_settings import Lft, Sft
 from tests.engine.conftest import INSTANCES, PROMPTS
 
 CPU = torch.device("cpu")

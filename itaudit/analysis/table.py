@@ -1,0 +1,94 @@
+"""Tables of results: what is counted once, and shown alike by the command line, the screens and the report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from itaudit.analysis.intervals import Estimate
+
+Kind = Literal["text", "count", "number", "share", "difference", "times"]
+"""How a column's values read: `share` is 0-1 and shown in per cent; `difference` has a sign; `times` is a quotient."""
+
+Value = str | int | float | Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its key in JSON, CSV and Parquet, its title with the unit, and how its values read."""
+
+    key: str
+    title: str
+    kind: Kind = "number"
+    digits: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A named table; a row maps column keys to values, and a key that it lacks is nothing to tell.
+
+    `name` is a short slug that files are called by; `note` says in a sentence or two how to read it, and what its
+    intervals are; `source` is where published figures come from.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Value], ...]
+    note: str = ""
+    source: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """`{name, title, note, source, rows: [{key: value, …}]}`; an estimate is `{value, low, high, prompts}`."""
+        rows = [{column.key: _plain(row.get(column.key)) for column in self.columns} for row in self.rows]
+        return {"name": self.name, "title": self.title, "note": self.note, "source": self.source, "rows": rows}
+
+    def flat_rows(self) -> list[dict[str, str | int | float | None]]:
+        """Rows for CSV and Parquet: an estimate becomes `KEY`, `KEY_low` and `KEY_high`."""
+        return [self._flat(row) for row in self.rows]
+
+    def _flat(self, row: Mapping[str, Value]) -> dict[str, str | int | float | None]:
+        flat: dict[str, str | int | float | None] = {}
+        for column in self.columns:
+            value = row.get(column.key)
+            if any(isinstance(other.get(column.key), Estimate) for other in self.rows):
+                known = value if isinstance(value, Estimate) else None
+                flat[column.key] = known.value if known else value if not isinstance(value, Estimate) else None
+                flat[f"{column.key}_low"] = known.low if known else None
+                flat[f"{column.key}_high"] = known.high if known else None
+            elif not isinstance(value, Estimate):
+                flat[column.key] = value
+        return flat
+
+
+def shown(value: Value, column: Column) -> str:
+    """A value as people read it; an estimate as `value (low to high)`. `–` where there is nothing to tell."""
+    if isinstance(value, Estimate):
+        text = _number(value.value, column)
+        if value.low is None or value.high is None:
+            return text
+        return f"{text} ({_number(value.low, column)} to {_number(value.high, column)})"
+    if isinstance(value, str):
+        return value
+    return _number(value, column)
+
+
+def _number(value: float | int | None, column: Column) -> str:
+    if value is None:
+        return "–"
+    match column.kind:
+        case "count":
+            return f"{value:,.0f}"
+        case "share":
+            return f"{100 * value:.{max(column.digits - 2, 0)}f} %"
+        case "difference":
+            return f"{value:+.{column.digits}f}"
+        case "times":
+            return f"{value:.{column.digits}f} ×"
+        case _:
+            return f"{value:.{column.digits}f}"
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, Estimate):
+        return {"value": value.value, "low": value.low, "high": value.high, "prompts": value.prompts}
+    return value

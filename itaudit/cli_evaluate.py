@@ -1,0 +1,8 @@
+"""…"""
+
+import click
+
+
+@click.command("evaluate")
+def evaluate_command() -> None:
+    """…"""

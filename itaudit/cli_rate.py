@@ -1,0 +1,13 @@
+"""…"""
+
+import click
+
+
+@click.command("rate")
+def rate_command() -> None:
+    """…"""
+
+
+@click.command("ratings")
+def ratings_command() -> None:
+    """…"""

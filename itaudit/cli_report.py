@@ -1,0 +1,8 @@
+"""…"""
+
+import click
+
+
+@click.command("report")
+def report_command() -> None:
+    """…"""

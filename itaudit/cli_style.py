@@ -1,0 +1,8 @@
+"""…"""
+
+import click
+
+
+@click.command("style")
+def style_command() -> None:
+    """…"""

@@ -1,0 +1,84 @@
+"""The directory of an experiment: its recipe, its job's status, and its runs, each an ordinary run directory."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from itaudit.errors import UserError
+from itaudit.experiments.spec import ExperimentSpec, Planned, read_written, write_spec
+from itaudit.runs.cells import Cell
+from itaudit.runs.run import BASE, Run, is_run
+from itaudit.runs.status import Status, read_status
+
+FILE = "experiment.toml"
+
+
+class Experiment:
+    """One experiment directory: `experiment.toml`, `status.json`, `worker.log`, `runs/NAME/`, `shared/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.name = self.path.name
+        self.spec_path = self.path / FILE
+        self.status_path = self.path / "status.json"
+        self.log_path = self.path / "worker.log"
+        self.runs_path = self.path / "runs"
+        self.shared_path = self.path / "shared"
+        if not self.spec_path.is_file():
+            raise UserError(f"{path}: not an experiment (it has no {FILE}); `itaudit ls` lists those there are")
+
+    @classmethod
+    def create(cls, directory: Path, spec: ExperimentSpec) -> "Experiment":
+        """Makes `directory/NAME` with its complete recipe; a name that is taken gets a number."""
+        for number in range(1, 10_000):
+            path = directory / (spec.name if number == 1 else f"{spec.name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise UserError(f"{path}: can't make the experiment's directory: {error.strerror}") from None
+            (path / FILE).write_bytes(write_spec(spec))
+            return cls(path)
+        raise UserError(f"{directory}: too many experiments are called {spec.name}; give another --name")
+
+    @cached_property
+    def spec(self) -> ExperimentSpec:
+        """What was asked for; raises UserError where somebody broke the file."""
+        return read_written(self.spec_path)
+
+    def status(self) -> Status | None:
+        return read_status(self.status_path)
+
+    def run_of(self, planned: Planned) -> Run | None:
+        """A planned run, if it was begun."""
+        path = self.runs_path / planned.name
+        return Run(path) if is_run(path) else None
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Every model of every run that was begun, in the order of the plan, the base model of each run first."""
+        return tuple(self._cells())
+
+    def _cells(self) -> Iterator[Cell]:
+        for planned in self.spec.runs:
+            run = self.run_of(planned)
+            if run is not None:
+                for label in (BASE, *planned.recipe.models):
+                    yield Cell(run, label, planned.variant, planned.size, planned.seed)
+
+
+def is_experiment(path: Path) -> bool:
+    """Whether a path is the directory of an experiment."""
+    try:
+        return (path / FILE).is_file()
+    except PermissionError:
+        return False
+
+
+def list_experiments(directory: Path) -> Iterator[Experiment]:
+    """The experiments in a directory, newest first."""
+    if not directory.is_dir():
+        return
+    paths = [path for path in directory.iterdir() if is_experiment(path)]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+        yield Experiment(path)

@@ -1,0 +1,1 @@
+"""What responses look like: length, formats, openings, what is copied from the dataset. No torch, no screens."""
