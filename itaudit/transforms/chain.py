@@ -21,6 +21,7 @@ from itaudit.steps import (
     Score,
     Shortest,
     Simplified,
+    Words,
 )
 from itaudit.transforms.subsets import check_size, column_numbers, finite, random_positions, ranked, response_lengths
 from itaudit.transforms.task_subsets import of_each_task, of_tasks
@@ -75,6 +76,8 @@ def _carried_out(
             check_size(step.k, len(dataset))
             lengths = response_lengths(dataset, step.unit)
             return dataset.select(ranked(lengths, step.k, "highest" if isinstance(step, Longest) else "lowest")), []
+        case Words():
+            return _by_words(dataset, step)
         case Random():
             check_size(step.k, len(dataset))
             return dataset.select(random_positions(dataset, step)), []
@@ -93,6 +96,18 @@ def _carried_out(
             return of_each_task(dataset, step)
         case ChooseTasks():
             return of_tasks(dataset, step, tasks)
+
+
+def _by_words(dataset: Dataset, step: Words) -> tuple[Dataset, list[str]]:
+    lengths = response_lengths(dataset, "words")
+    answered = dataset.table.column("response").is_valid().to_numpy()
+    inside = (lengths >= step.at_least) & (lengths <= (step.at_most or np.inf)) & answered
+    if not inside.any():
+        if not answered.any():
+            raise UserError("leaves no instance: none has a response", code=2)
+        shortest, longest = lengths[answered].min(), lengths[answered].max()
+        raise UserError(f"leaves no instance; the responses there are have {shortest:,} to {longest:,} words", code=2)
+    return dataset.select(np.flatnonzero(inside).tolist()), []
 
 
 def _by_difficulty(dataset: Dataset, step: Ifd, difficulties: Difficulties | None) -> tuple[Dataset, list[str]]:
