@@ -108,6 +108,7 @@ class Run:
         self.events_path = self.path / "events.jsonl"
         self.log_path = self.path / "worker.log"
         self.marks_path = self.path / "marks.jsonl"
+        self.ratings_path = self.path / "ratings.jsonl"
         self.dataset_path = self.path / "dataset.arrow"
         self.prompts_path = self.path / "prompts.arrow"
         self.prompts_dataset_path = self.path / "prompts_dataset.arrow"
