@@ -49,6 +49,23 @@ class Shortest(Step):
     unit: Literal["words", "characters"] = "words"
 
 
+class Words(Step):
+    """The instances whose response has at least and at most so many words; those without a response are left out."""
+
+    name = "words"
+    at_least: Annotated[int, Field(ge=0)] = 0
+    at_most: Annotated[int, Field(ge=0)] = 0
+    """0 is no bound."""
+
+    @model_validator(mode="after")
+    def _chooses(self) -> "Words":
+        if not self.at_least and not self.at_most:
+            raise ValueError("give at_least, at_most or both")
+        if self.at_most and self.at_most < self.at_least:
+            raise ValueError(f"at_most={self.at_most} is below at_least={self.at_least}")
+        return self
+
+
 class Random(Step):
     """`k` instances drawn by `seed`; a smaller draw with the same seed is part of a larger one."""
 
@@ -118,10 +135,10 @@ class Examples(Step):
     seed: Seed = 0
 
 
-AnyStep = Longest | Shortest | Random | Score | Ifd | Simplified | Definition | Examples
+AnyStep = Longest | Shortest | Words | Random | Score | Ifd | Simplified | Definition | Examples
 
 KINDS: dict[str, type[AnyStep]] = {
-    kind.name: kind for kind in (Longest, Shortest, Random, Score, Ifd, Simplified, Definition, Examples)
+    kind.name: kind for kind in (Longest, Shortest, Words, Random, Score, Ifd, Simplified, Definition, Examples)
 }
 
 
