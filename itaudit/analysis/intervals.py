@@ -5,7 +5,7 @@ its tokens. Prompts are what was sampled, so prompts are what is resampled; wher
 they are resampled together.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,19 @@ def estimate(totals: Totals) -> Estimate:
 
 def difference(first: Totals, second: Totals) -> Estimate:
     """How much the first quotient is above the second, over the prompts that both have."""
-    both = [prompt_id for prompt_id in first if prompt_id in second]
-    columns = [_columns(first, both), _columns(second, both)]
-    return _told(columns, lambda quotients: quotients[0] - quotients[1])
+    return contrast([(1, first), (-1, second)])
+
+
+def contrast(terms: Sequence[tuple[float, Totals]]) -> Estimate:
+    """The sum of weighted quotients, over the prompts that all have; such as how much more one rises than another."""
+    shared = [prompt_id for prompt_id in terms[0][1] if all(prompt_id in totals for _, totals in terms)]
+    columns = [_columns(totals, shared) for _, totals in terms]
+
+    def weighted(quotients: list[Floats]) -> Floats:
+        total: Floats = np.sum([weight * one for (weight, _), one in zip(terms, quotients, strict=True)], axis=0)
+        return total
+
+    return _told(columns, weighted)
 
 
 def quotient(first: Totals, second: Totals) -> Estimate:
