@@ -323,6 +323,7 @@ def with_files(recipe: Recipe, path: Path) -> Recipe:
         model = resolved(judge.local.model, "detect.judge.local.model")
         judge = judge.model_copy(update={"local": judge.local.model_copy(update={"model": model})})
         changes["detect"] = recipe.detect.model_copy(update={"judge": judge})
+    changes["style"] = recipe.style.with_files(lambda name, key: resolved(name, f"style.{key}"))
     models: dict[str, Model] = {}
     for label, model_section in recipe.models.items():
         update: dict[str, str] = {}

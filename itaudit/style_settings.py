@@ -1,5 +1,6 @@
 """Settings of the analysis of style and copied patterns: `[style]` of a recipe."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -50,9 +51,11 @@ class Style(Section):
             raise ValueError("expected lengths in ascending order, such as [5, 10, 20]")
         return lengths
 
-    def own_files(self) -> list[str]:
-        """The text files of the user's own that lists are read from."""
-        return [name for name in (*self.words, self.openings) if name.endswith(".txt")]
+    def with_files(self, resolved: Callable[[str, str], str]) -> "Style":
+        """The settings with text files of the user's own as `resolved(name, key)` gives their absolute paths."""
+        words = [resolved(name, "words") if name.endswith(".txt") else name for name in self.words]
+        openings = resolved(self.openings, "openings") if self.openings.endswith(".txt") else self.openings
+        return self.model_copy(update={"words": words, "openings": openings})
 
 
 def _check_list(name: str) -> None:

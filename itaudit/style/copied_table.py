@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from itaudit.analysis.intervals import Totals, difference, estimate
 from itaudit.analysis.table import Column, Table, Value
-from itaudit.style.subjects import Place, Subject, place_columns
+from itaudit.style.subjects import Place, Subject, place_columns, verdict
 
 
 def copied_table(places: Sequence[Place], lengths: Sequence[int], reference: str) -> Table:
@@ -23,7 +23,7 @@ def copied_table(places: Sequence[Place], lengths: Sequence[int], reference: str
             Column("share", "share of words", "share"),
             Column("minus_base", "minus base", "difference"),
             Column("minus_reference", f"minus {reference}", "difference"),
-            Column("told", "", "text"),
+            Column("told", "against base", "text"),
         ),
         tuple(rows),
         "The share of a model's words that stand in a stretch of at least so many words of one answer of the dataset, "
@@ -39,9 +39,7 @@ def _row(place: Place, subject: Subject, at: int, length: int, reference: str) -
         row["minus_reference"] = difference(totals, _totals(other, at))
     if base is not None and base is not subject:
         minus = difference(totals, _totals(base, at))
-        row["minus_base"] = minus
-        apart = minus.apart_from(0) and minus.value is not None
-        row["told"] = "not apart from base" if not apart else "more than base" if minus.value > 0 else "less than base"  # type: ignore[operator]  # `apart` says that there is a value
+        row |= {"minus_base": minus, "told": verdict(minus, "more than base", "less than base")}
     return row
 
 

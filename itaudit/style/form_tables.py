@@ -9,7 +9,7 @@ from itaudit.analysis.table import Column, Table, Value
 from itaudit.style.distances import nearness
 from itaudit.style.fill import DATASET, REFERENCES, Styled
 from itaudit.style.measures import MEASURES, SHARES, TITLES, Measure
-from itaudit.style.subjects import Place, Subject, place_columns
+from itaudit.style.subjects import Place, Subject, place_columns, verdict
 
 Of = Callable[[Styled], float]
 
@@ -58,7 +58,7 @@ def distance_table(places: Sequence[Place], reference: str) -> Table:
             Column("distance", "distance", digits=2),
             Column("base_distance", "base's distance", digits=2),
             Column("nearer", "nearer than base by", "difference", 2),
-            Column("told", "", "text"),
+            Column("told", "against base", "text"),
         ),
         tuple(rows),
         "Distance is the first Wasserstein distance between the responses' and the dataset's distributions, in the "
@@ -119,10 +119,7 @@ def _distance_row(place: Place, subject: Subject, title: str, of: Of, reference:
     found = nearness(subject.values(of), place.base.values(of), dataset)
     row |= {"distance": found.model, "base_distance": found.other, "nearer": found.nearer}
     row["minus_base"] = difference(subject.means(of), place.base.means(of))
-    if not found.nearer.apart_from(0):
-        return row | {"told": "not apart from base"}
-    assert found.nearer.value is not None
-    return row | {"told": "nearer than base" if found.nearer.value > 0 else "farther than base"}
+    return row | {"told": verdict(found.nearer, "nearer than base", "farther than base")}
 
 
 def _of(measure: Measure) -> Of:
