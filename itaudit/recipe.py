@@ -335,6 +335,7 @@ def with_files(recipe: Recipe, path: Path) -> Recipe:
             model = resolved(judge.local.model, f"{key}.judge.local.model")
             judge = judge.model_copy(update={"local": judge.local.model_copy(update={"model": model})})
             changes[key] = getattr(recipe, key).model_copy(update={"judge": judge})
+    changes["style"] = recipe.style.with_files(lambda name, key: resolved(name, f"style.{key}"))
     models: dict[str, Model] = {}
     for label, model_section in recipe.models.items():
         update: dict[str, str] = {}

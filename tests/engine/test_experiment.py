@@ -122,7 +122,7 @@ def test_a_run_whose_recipe_was_changed_fails_and_keeps_its_tables(
     )
     run = jobs.begun(experiment, experiment.spec.runs[0])
     run.recipe_path.write_text(run.recipe_path.read_text().replace("epochs = 1.0", "epochs = 2.0"))
-    with pytest.raises(UserError, match="not what .* plans any more"):
+    with pytest.raises(UserError, match=r"not what .* plans any more"):
         jobs.begun(experiment, experiment.spec.runs[0])
     assert work_on_experiment(experiment) == 1
     assert "plans any more" in progress_of(experiment).error
