@@ -33,12 +33,10 @@ class JudgeServer(ServerSettings):
     max_tokens: Positive = 1024
 
 
-class Judge(Section):
-    """A model that is asked for the hallucinated phrases of a response."""
+class JudgeModel(Section):
+    """A model that is asked to judge responses."""
 
     engine: Literal["local", "endpoint"] = "local"
-    prompt: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "judge"
-    """`prompts/NAME.txt` in the folder of the settings, or the one of that name that comes along."""
     references: bool = True
     """Show the judge the reference answer, where the prompt has one."""
     local: JudgeLocal = JudgeLocal()
@@ -62,6 +60,16 @@ class Judge(Section):
             raise UserError(
                 f"{where}.endpoint.api_key_env: the environment has no {named}; export the server's key in it", code=2
             )
+
+
+PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Of `prompts/NAME.txt` in the folder of the settings, or the one of that name that comes along."""
+
+
+class Judge(JudgeModel):
+    """A model that is asked for the hallucinated phrases of a response."""
+
+    prompt: PromptName = "judge"
 
 
 class Detect(Section):

@@ -12,7 +12,7 @@ from itaudit.errors import UserError
 from itaudit.evaluate_settings import Evaluate
 from itaudit.recipe_paths import resolve_dataset, resolve_path
 from itaudit.section import Count, Positive, Section
-from itaudit.steps import Definition, Ifd, parse_step, parse_steps
+from itaudit.steps import ChooseTasks, Definition, Ifd, parse_step, parse_steps
 from itaudit.style_settings import Style
 from itaudit.tuning_settings import Existing, Imported, Lft, Model, Sft
 
@@ -292,7 +292,7 @@ def with_files(recipe: Recipe, path: Path) -> Recipe:
     def resolved_rows(rows: Rows, key: str) -> Rows:
         steps = []
         for step in map(parse_step, rows.transforms):
-            if isinstance(step, Definition) and step.file:
+            if isinstance(step, Definition | ChooseTasks) and step.file:
                 file = directory / Path(step.file).expanduser()
                 if not file.is_file():
                     raise UserError(f"{path}: {key}.transforms: {step.text}: {file} is not a file", code=2)

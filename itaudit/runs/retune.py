@@ -190,7 +190,12 @@ def retune(plan: RetunePlan, labels: Sequence[str], *, name: str = "", span: Pla
         rows = tuple(change.index for change in plan.changes)
         write_lineage(child, Lineage(parent.path, (plan.before, plan.data), rows, span, shared))
         if parent.prompts_path.exists():
-            for path in (parent.transforms_path, parent.prompts_path):
+            for path in (
+                parent.transforms_path,
+                parent.prompts_dataset_path,
+                parent.output_spaces_path,
+                parent.prompts_path,
+            ):
                 _take_over(parent, child, path)
             if shared is not None:
                 for path in base_tables(parent):

@@ -9,8 +9,22 @@ import numpy as np
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedRow, with_rows
 from itaudit.errors import UserError
-from itaudit.steps import AnyStep, Definition, Examples, Ifd, Longest, Random, Score, Shortest, Simplified, Words
+from itaudit.steps import (
+    AnyStep,
+    ChooseTasks,
+    Definition,
+    Examples,
+    Ifd,
+    Longest,
+    PerTask,
+    Random,
+    Score,
+    Shortest,
+    Simplified,
+    Words,
+)
 from itaudit.transforms.subsets import check_size, column_numbers, finite, random_positions, ranked, response_lengths
+from itaudit.transforms.task_subsets import of_each_task, of_tasks
 from itaudit.transforms.task_variants import Tasks, with_definitions, with_examples
 
 Difficulties = Callable[[Dataset, Ifd], Sequence[float | None]]
@@ -78,6 +92,10 @@ def _carried_out(
             return with_definitions(dataset, step, tasks)
         case Examples():
             return with_examples(dataset, step, tasks)
+        case PerTask():
+            return of_each_task(dataset, step)
+        case ChooseTasks():
+            return of_tasks(dataset, step, tasks)
 
 
 def _by_words(dataset: Dataset, step: Words) -> tuple[Dataset, list[str]]:

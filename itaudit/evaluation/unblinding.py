@@ -1,0 +1,63 @@
+"""Blind ratings joined with the responses: which model gave the answer that somebody rated."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from itaudit.evaluation.aspects import ASPECTS
+from itaudit.evaluation.blind import responses
+from itaudit.runs.cells import Cell
+from itaudit.runs.ratings import Rated, Ratings, answer_hash
+from itaudit.runs.run import Run
+
+
+def unblinded(run: Run) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Which models gave an answer, by prompt id and hash of the answer."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for label in run.labels:
+        for prompt_id, text in responses(run, label).items():
+            key = prompt_id, answer_hash(text)
+            found[key] = (*found.get(key, ()), label)
+    return found
+
+
+def opinions(run: Run, ratings: Ratings, labels: Sequence[str]) -> Mapping[str, list[tuple[str, str, Rated]]]:
+    """(rater, prompt id, what was said) of the answers of each model; what is no longer answered is left out."""
+    given = unblinded(run)
+    found: dict[str, list[tuple[str, str, Rated]]] = {label: [] for label in labels}
+    for (rater, prompt_id, answer), rated in ratings.all().items():
+        for label in given.get((prompt_id, answer), ()):
+            if label in found:
+                found[label].append((rater, prompt_id, rated))
+    return found
+
+
+def rating_rows(cells: Sequence[Cell]) -> tuple[list[dict[str, Any]], int]:
+    """A row for each rater and answer of each model, with the model's name; and how many answers are no longer given.
+
+    The columns of a row: run, variant, size, seed, model, prompt_id, prompt, response, rater, the aspects (1 to 5 or
+    None), skipped, note, time (seconds since the epoch). Raises UserError where a file of ratings can't be read.
+    """
+    rows: list[dict[str, Any]] = []
+    gone = 0
+    for run in {cell.run.path: cell.run for cell in cells}.values():
+        here = {cell.label: cell for cell in cells if cell.run.path == run.path}
+        given, prompts = unblinded(run), {prompt.id: prompt.prompt for prompt in run.prompts()}
+        texts = {label: responses(run, label) for label in here}
+        for (rater, prompt_id, answer), rated in Ratings(run.ratings_path).all().items():
+            models = given.get((prompt_id, answer), ())
+            gone += not models
+            for label in models:
+                if label in here:
+                    row = _place(here[label]) | {"prompt_id": prompt_id, "prompt": prompts.get(prompt_id, "")}
+                    rows.append(row | {"response": texts[label][prompt_id], "rater": rater} | _said(rated))
+    return rows, gone
+
+
+def _place(cell: Cell) -> dict[str, Any]:
+    place = {"run": cell.run.name, "variant": cell.variant, "size": cell.size, "seed": cell.seed}
+    return {**place, "model": cell.label}
+
+
+def _said(rated: Rated) -> dict[str, Any]:
+    values: dict[str, Any] = {aspect: rated.values.get(aspect) for aspect in ASPECTS}
+    return values | {"skipped": rated.skipped, "note": rated.note, "time": rated.time}
