@@ -24,6 +24,7 @@ from itaudit.tui.marking import MarkActions
 from itaudit.tui.navigation import navigator
 from itaudit.tui.proving import Proving
 from itaudit.tui.rating import RatingActions
+from itaudit.tui.step_beside import BesideActions
 from itaudit.tui.step_layout import LAYOUTS, PANELS, Chosen, PanelName, layout_of, seen
 from itaudit.tui.step_searching import SearchActions
 from itaudit.tui.step_tracing import TraceActions
@@ -60,7 +61,9 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving, RatingActions):
+class StepperScreen(
+    FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving, RatingActions, BesideActions
+):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
