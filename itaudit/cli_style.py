@@ -17,7 +17,8 @@ def style_command(subject: Path, reference: str | None, as_json: bool) -> None:
     Each model is compared with the base model, with the dataset's own answers, and with one other model. Reads what is
     there and asks no model; docs/style.md says how it is counted.
     """
-    from itaudit.cli_experiment import find_subject, print_table
+    from itaudit.cli_experiment import find_subject
+    from itaudit.cli_tables import print_tables
     from itaudit.errors import UserError
     from itaudit.experiments.experiment import Experiment
     from itaudit.runs.cells import cells_of
@@ -38,10 +39,4 @@ def style_command(subject: Path, reference: str | None, as_json: bool) -> None:
         document = {kind: str(found.path), "reference": reference or first}
         print_json(document | {"tables": [table.to_json() for table in made]})
         return
-    from rich.console import Console
-
-    console = Console()
-    # A pipe has no width: what reads it wants lines as long as they are.
-    wide = console if console.is_terminal else Console(width=300)
-    for table in made:
-        print_table(table, wide)
+    print_tables(made)
