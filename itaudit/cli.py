@@ -52,7 +52,7 @@ def cli(context: click.Context) -> None:
 @cli.command("open")
 @click.argument("path", type=click.Path(path_type=Path))
 def open_command(path: Path) -> None:
-    """Opens the workbench on a run or a dataset file; FILE@NAME shows an earlier version of a dataset."""
+    """Opens the workbench on a run, an experiment or a dataset; FILE@NAME is an earlier version of a dataset."""
     version = ""
     if not path.exists() and "@" in path.name:
         from itaudit.data.versions import overlay_of, split_version
@@ -342,7 +342,7 @@ def open_workbench(path: Path | None, version: str = "") -> None:
         raise UserError("the workbench needs a terminal; `itaudit show RUN` and `--json` work without one", code=2)
     source = None
     # A run is a folder; whether a folder is one takes an import that a file need not wait for.
-    if path is not None and (path.is_file() or not _is_run(path)):
+    if path is not None and (path.is_file() or not _is_run_or_experiment(path)):
         from itaudit.data.cache import Cached
 
         # Reading begins while the screens are still being imported.
@@ -352,10 +352,14 @@ def open_workbench(path: Path | None, version: str = "") -> None:
     ItauditApp(path, paths.runs_dir(), source=source, version=version).run()
 
 
-def _is_run(path: Path) -> bool:
+def _is_run_or_experiment(path: Path) -> bool:
     from itaudit.runs.run import is_run
 
-    return is_run(path)
+    if is_run(path):
+        return True
+    from itaudit.experiments.experiment import is_experiment
+
+    return is_experiment(path)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ request is a JSON object: `{"experiment": DIRECTORY}`, or `{"cells": [{run, labe
 
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,8 @@ def _document(table: Table) -> dict[str, Any]:
 def main() -> int:
     # Whoever started it and went away wants it to end, quietly.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    from itaudit.experiments import shift_tables
-
     try:
-        cells, reference = _asked(orjson.loads(sys.argv[1]))
-        for table in shift_tables.tables(cells, reference):
+        for table in _tables(orjson.loads(sys.argv[1])):
             say({"table": _document(table)})
         say({"done": True})
     except UserError as error:
@@ -64,18 +61,25 @@ def main() -> int:
     return 0
 
 
-def _asked(request: Mapping[str, Any]) -> tuple[Sequence[Cell], str]:
+def _tables(request: Mapping[str, Any]) -> Iterator[Table]:
+    from itaudit.experiments import shift_tables
     from itaudit.experiments.experiment import Experiment
-    from itaudit.runs.run import Run
+    from itaudit.experiments.published import published_tables
 
     if "experiment" in request:
         experiment = Experiment(Path(request["experiment"]))
-        return experiment.cells(), experiment.spec.reference
-    runs = {path: Run(Path(path)) for path in dict.fromkeys(cell["run"] for cell in request["cells"])}
-    cells = [
-        Cell(runs[cell["run"]], cell["label"], cell["variant"], cell["size"], cell["seed"]) for cell in request["cells"]
-    ]
-    return cells, request["reference"]
+        cells, reference = experiment.cells(), experiment.spec.reference
+        yield from shift_tables.tables(cells, reference)
+        yield from published_tables(experiment.spec.matrix.published, cells, reference)
+    else:
+        yield from shift_tables.tables(_cells(request["cells"]), request["reference"])
+
+
+def _cells(told: Sequence[Mapping[str, Any]]) -> list[Cell]:
+    from itaudit.runs.run import Run
+
+    runs = {path: Run(Path(path)) for path in dict.fromkeys(cell["run"] for cell in told)}
+    return [Cell(runs[one["run"]], one["label"], one["variant"], one["size"], one["seed"]) for one in told]
 
 
 if __name__ == "__main__":

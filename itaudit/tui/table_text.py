@@ -1,6 +1,6 @@
 """Tables of results as text in a width: in one piece where they fit, else with intervals below, else in several."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -125,29 +125,3 @@ def _joined(band: Sequence[_Laid], texts: Sequence[str]) -> str:
         pad = " " * max(column.width - text_cells(text), 0)
         parts.append(f"{text}{pad}" if column.words else f"{pad}{text}")
     return (" " * GAP).join(parts).rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """KL at a size."""
-
-    size: int
-    kl: Estimate
-
-
-def ladders(tables: Mapping[str, Table]) -> dict[str, list[Rung]]:
-    """Each model's KL by size, as `size_ladder` tells it; empty without that table."""
-    table = tables.get("size_ladder")
-    found: dict[str, list[Rung]] = {}
-    if table is None:
-        return found
-    for row in table.rows:
-        name = " ".join(str(row[key]) for key in ("variant", "model") if row.get(key))
-        rungs = [
-            Rung(int(key.removeprefix("kl_")), value)
-            for key, value in row.items()
-            if key.startswith("kl_") and isinstance(value, Estimate) and value.value is not None
-        ]
-        if rungs:
-            found[name] = sorted(rungs, key=lambda rung: rung.size)
-    return found
