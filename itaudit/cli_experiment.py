@@ -10,7 +10,6 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
 if TYPE_CHECKING:
-    from itaudit.analysis.table import Table
     from itaudit.experiments.experiment import Experiment
     from itaudit.runs.run import Run
 
@@ -80,42 +79,23 @@ def work(experiment: "Experiment", *, detach: bool, no_open: bool, as_json: bool
 
 def show(experiment: "Experiment", *, as_json: bool) -> None:
     """Prints an experiment's runs and its tables of shift."""
-    from itaudit.analysis.table import Table
     from itaudit.experiments.document import experiment_document
     from itaudit.experiments.progress import progress_of
+    from itaudit.experiments.shift_tables import tables
 
-    progress, tables = progress_of(experiment), list[Table]()
+    progress = progress_of(experiment)
+    found = tables(experiment.cells(), experiment.spec.reference)
     if as_json:
-        print_json(experiment_document(experiment, progress, tables))
+        print_json(experiment_document(experiment, progress, found))
         return
     from rich.console import Console
 
+    from itaudit.cli_tables import print_tables
     from itaudit.follow_experiment import progress_table
 
     console = Console()
     console.print(progress_table(progress))
-    for table in tables:
-        print_table(table, console)
-
-
-def print_table(table: "Table", console: Any) -> None:
-    """Prints a table of results with its title and how to read it."""
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    from itaudit.analysis.table import shown
-
-    grid = Grid(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for column in table.columns:
-        grid.add_column(Text(column.title), justify="left" if column.kind == "text" else "right")
-    for row in table.rows:
-        grid.add_row(*(Text(visible_line(shown(row.get(column.key), column))) for column in table.columns))
-    console.print()
-    console.print(Text(table.title, "bold"))
-    console.print(grid)
-    for line in (table.note, table.source and f"Published figures: {table.source}"):
-        if line:
-            console.print(Text(visible_line(line), "dim"))
+    print_tables(found, console)
 
 
 def listed(experiment: "Experiment") -> dict[str, Any]:

@@ -1,13 +1,149 @@
-"""…"""
+"""`itaudit rate` and `itaudit ratings`: people rate answers without knowing whose they are; what came of it."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_runs import JSON_OPTION, find_run, print_json
+from itaudit.errors import UserError
+from itaudit.sanitize import visible_line
+
+if TYPE_CHECKING:
+    from itaudit.analysis.table import Table
+    from itaudit.runs.cells import Cell
+
 
 @click.command("rate")
-def rate_command() -> None:
-    """…"""
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--rater", required=True, help="Your name; come back with it to go on where you stopped.")
+@click.option("--models", help="Labels parted by commas (default: as the last time, or as the others; all at first).")
+@click.option("--prompts", type=click.IntRange(min=0), help="How many prompts, chosen by the seed; 0 is all.")
+@click.option("--seed", type=int, help="Shuffles prompts, and for each rater answers (default: 0).")
+def rate_command(run: Path, rater: str, models: str | None, prompts: int | None, seed: int | None) -> None:
+    """Rates the answers of a run from 1 to 5 in five aspects, their models unknown, in random order."""
+    from itaudit import paths
+    from itaudit.evaluation.blind import BlindRating, choose
+    from itaudit.runs.ratings import Ratings, check_rater
+
+    found = find_run(run)
+    labels = None if models is None else [label.strip() for label in models.split(",") if label.strip()]
+    if labels == []:
+        raise UserError(f"--models: expected labels parted by commas; there are {', '.join(found.labels)}", code=2)
+    ratings = Ratings(found.ratings_path)
+    name = ratings.named(check_rater(rater))
+    choice = choose(found, ratings, name, models=labels, prompts=prompts, seed=seed)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError("rating needs a terminal; `itaudit ratings RUN` tells what was rated without one", code=2)
+    rating = BlindRating(found, ratings, name, choice)
+    from itaudit.tui.rating_app import RatingApp
+
+    RatingApp(found, rating, paths.runs_dir()).run()
+    count = rating.count()
+    click.echo(f"{count.rated} of {count.answers} answers rated, {count.skipped} skipped, {count.left} left")
+    if count.left:
+        click.echo(f"itaudit rate {found.path} --rater {visible_line(name)} goes on from there")
 
 
 @click.command("ratings")
-def ratings_command() -> None:
-    """…"""
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--reference", help="Label that the others are compared with (default: the first of the recipe).")
+@click.option("--out", type=click.Path(path_type=Path), help="Write every rating with its model there: .csv or .jsonl.")
+@click.option("--force", is_flag=True, help="Overwrite what stands at --out.")
+@JSON_OPTION
+def ratings_command(run: Path, reference: str | None, out: Path | None, force: bool, as_json: bool) -> None:
+    """Tells what people rated, model by model, and how far they agree; RUN is a run or an experiment."""
+    from itaudit.evaluation.rating_tables import tables
+
+    cells, label = _cells(run, reference)
+    found = tables(cells, label)
+    rows, gone = _exported(cells, out, force)
+    if as_json:
+        document = {"run": str(_path(cells, run)), "reference": label, "no_longer_given": gone}
+        print_json({**document, "tables": [table.to_json() for table in found], "ratings": rows})
+        return
+    if not found:
+        raise UserError(f"{run}: nobody has rated anything yet; `itaudit rate RUN --rater NAME` begins")
+    _print(found)
+    if gone:
+        click.echo(f"{gone} rated answers left out: no model gives them any more", err=True)
+    if out is not None:
+        click.echo(f"{len(rows)} ratings written to {out}", err=True)
+
+
+def _cells(path: Path, reference: str | None) -> tuple[Sequence["Cell"], str]:
+    """The cells of a run or an experiment, and the label that the others are compared with."""
+    from itaudit import paths
+    from itaudit.experiments.experiment import Experiment, is_experiment
+    from itaudit.runs.cells import cells_of
+
+    named = paths.runs_dir() / path
+    place = named if not path.exists() and is_experiment(named) else path
+    if is_experiment(place):
+        experiment = Experiment(place)
+        cells, label = experiment.cells(), experiment.spec.reference
+    else:
+        run = find_run(path)
+        cells, label = cells_of(run), run.labels[1] if len(run.labels) > 1 else run.labels[0]
+    labels = dict.fromkeys(cell.label for cell in cells)
+    if reference is not None and reference not in labels:
+        raise UserError(f"{path}: no model {reference!r}; there are {', '.join(labels)}", code=2)
+    return cells, reference or label
+
+
+def _path(cells: Sequence["Cell"], path: Path) -> Path:
+    return path.absolute() if path.exists() or not cells else cells[0].run.path
+
+
+def _exported(cells: Sequence["Cell"], out: Path | None, force: bool) -> tuple[list[dict[str, Any]], int]:
+    """Every rating with its model, written where it is wanted; and how many answers are no longer given."""
+    from itaudit.evaluation.unblinding import rating_rows
+
+    if out is not None and out.suffix not in (".csv", ".jsonl"):
+        raise UserError(f"{out}: expected a name that ends in .csv or .jsonl", code=2)
+    if out is not None and out.exists() and not force:
+        raise UserError(f"{out}: exists already; --force overwrites it", code=2)
+    rows, gone = rating_rows(cells)
+    if out is not None:
+        _write(out, rows)
+    return rows, gone
+
+
+def _write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    import csv
+    import io
+
+    import orjson
+
+    from itaudit import atomic
+    from itaudit.evaluation.unblinding import ROW
+
+    if out.suffix == ".jsonl":
+        content = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+    else:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, ROW)
+        writer.writeheader()
+        writer.writerows(rows)
+        content = text.getvalue().encode("utf-8", "surrogateescape")
+    atomic.write_bytes(out, content)
+
+
+def _print(tables: Sequence["Table"]) -> None:
+    from rich.console import Console
+    from rich.table import Table as Printed
+    from rich.text import Text
+
+    from itaudit.analysis.table import shown
+
+    console = Console()
+    for table in tables:
+        printed = Printed(box=None, pad_edge=False, header_style="bold")
+        for column in table.columns:
+            printed.add_column(Text(column.title), justify="left" if column.kind == "text" else "right")
+        for row in table.rows:
+            values = [(column, row.get(column.key)) for column in table.columns]
+            printed.add_row(*(Text(visible_line("" if v is None else shown(v, column))) for column, v in values))
+        console.print(Text(table.title, "bold"), printed, Text(table.note, "dim"), "", sep="\n", highlight=False)

@@ -101,13 +101,16 @@ J = TypeVar("J")
 class Judging(ABC, Generic[C, Q, J]):
     """Cases that one judge is asked about, and the table of what is believed of its answers.
 
-    C is a kind of case, Q of question, and J of judgement.
+    C is a kind of case, Q of question, and J of judgement. `done` holds the prompts that are judged, and `problems`
+    counts those among them of which there is no judgement.
     """
 
     def __init__(self, task: JudgeTask, table: GrowingTable, answers: Answers, cases: Sequence[C]) -> None:
         self.task = task
         self.cases = cases
-        self.done = table.prompt_ids()
+        found = table.read()
+        self.done = set(found["prompt_id"].to_pylist())
+        self.problems = sum(map(bool, found["problem"].to_pylist()))
         self._table = table
         self._answers = answers
 
@@ -119,7 +122,7 @@ class Judging(ABC, Generic[C, Q, J]):
         """
 
     @abstractmethod
-    def judgement(self, asked: Q, answer: Answer) -> J:
+    def judgement(self, case: C, asked: Q, answer: Answer) -> J:
         """What is believed of an answer. Raises BrokenAnswer where it can't be read, NoJudgement where it is none."""
 
     @abstractmethod
@@ -133,6 +136,10 @@ class Judging(ABC, Generic[C, Q, J]):
     def unasked(self, case: C) -> J | None:  # noqa: ARG002  # for those that can settle some cases by themselves
         """What is said of a case about which nobody need be asked."""
         return None
+
+    def reference(self, case: C) -> str:
+        """The reference answer that the judge is shown; empty where there is none."""
+        return (case.prompt.reference or "") if self.task.settings.references else ""
 
     def key(self, case: C) -> str:
         """Tells what is asked about a case; the same is not asked twice."""
@@ -160,6 +167,7 @@ class Judging(ABC, Generic[C, Q, J]):
         if rows:
             self._table.append([row for _, row in rows])
             self.done.update(case.prompt.id for case, _ in rows)
+            self.problems += sum(bool(row["problem"]) for _, row in rows)
 
     def close(self) -> None:
         """Says that the table is whole."""
@@ -181,7 +189,7 @@ class Judging(ABC, Generic[C, Q, J]):
                 seconds += answer.seconds
                 if answer.problem:
                     raise NoJudgement("unusable", answer.problem)
-                return self.row(case, self.judgement(asked, answer), seconds)
+                return self.row(case, self.judgement(case, asked, answer), seconds)
             except NoJudgement as error:
                 return self.row(case, self.unjudged(case, error), seconds)
             except BrokenAnswer as error:

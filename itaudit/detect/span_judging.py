@@ -28,17 +28,16 @@ class SpanJudging(Judging[ResponseCase, Asked, Detection]):
         )
 
     def asked(self, case: ResponseCase, *, again: bool = False) -> Asked:
-        reference = (case.prompt.reference or "") if self.task.settings.references else ""
-        prompt, secret = case.prompt, self.task.secret
+        texts = case.question, self.reference(case), case.response
         try:
-            return ask(self.task.prompt, prompt.id, case.question, reference, case.response, secret=secret, again=again)
+            return ask(self.task.prompt, case.prompt.id, *texts, secret=self.task.secret, again=again)
         except ValueError as error:
             raise NoJudgement("unusable", str(error)) from None
 
     def unasked(self, case: ResponseCase) -> Detection | None:
         return None if case.response.strip() else Detection(case.prompt.id, ())
 
-    def judgement(self, asked: Asked, answer: Answer) -> Detection:
+    def judgement(self, case: ResponseCase, asked: Asked, answer: Answer) -> Detection:  # noqa: ARG002  # `asked` has it
         return read_answer(asked, answer.text, answer.finish)
 
     def unjudged(self, case: ResponseCase, why: NoJudgement) -> Detection:

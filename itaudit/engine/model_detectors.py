@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from itaudit.detect.judge_task import JudgeTask, begun_task, judge_task
@@ -29,6 +29,10 @@ class Calls:
     check: Callable[[], None]
     progress: Callable[[int], None]
     waiting: Callable[[str], None]
+
+    def after(self, done: int) -> "Calls":
+        """The same, where so many are done beside those that progress is told of."""
+        return replace(self, progress=lambda count: self.progress(done + count))
 
 
 def fill(

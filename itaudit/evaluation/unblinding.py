@@ -9,6 +9,10 @@ from itaudit.runs.cells import Cell
 from itaudit.runs.ratings import Rated, Ratings, answer_hash
 from itaudit.runs.run import Run
 
+_PLACE = ("run", "variant", "size", "seed", "model")
+ROW = (*_PLACE, "prompt_id", "prompt", "response", "rater", *ASPECTS, "skipped", "note", "time")
+"""The columns of an exported rating: aspects are 1 to 5 or empty, `time` is in seconds since the epoch."""
+
 
 def unblinded(run: Run) -> dict[tuple[str, str], tuple[str, ...]]:
     """Which models gave an answer, by prompt id and hash of the answer."""
@@ -32,10 +36,9 @@ def opinions(run: Run, ratings: Ratings, labels: Sequence[str]) -> Mapping[str, 
 
 
 def rating_rows(cells: Sequence[Cell]) -> tuple[list[dict[str, Any]], int]:
-    """A row for each rater and answer of each model, with the model's name; and how many answers are no longer given.
+    """A row of ROW for each rater and answer of each model; and how many rated answers are no longer given.
 
-    The columns of a row: run, variant, size, seed, model, prompt_id, prompt, response, rater, the aspects (1 to 5 or
-    None), skipped, note, time (seconds since the epoch). Raises UserError where a file of ratings can't be read.
+    Raises UserError where a file of ratings can't be read.
     """
     rows: list[dict[str, Any]] = []
     gone = 0
@@ -54,8 +57,7 @@ def rating_rows(cells: Sequence[Cell]) -> tuple[list[dict[str, Any]], int]:
 
 
 def _place(cell: Cell) -> dict[str, Any]:
-    place = {"run": cell.run.name, "variant": cell.variant, "size": cell.size, "seed": cell.seed}
-    return {**place, "model": cell.label}
+    return dict(zip(_PLACE, (cell.run.name, cell.variant, cell.size, cell.seed, cell.label), strict=True))
 
 
 def _said(rated: Rated) -> dict[str, Any]:

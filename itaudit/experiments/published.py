@@ -46,7 +46,7 @@ def published_tables(name: str, cells: Sequence[Cell], reference: str) -> list[T
         columns = (Column("what", "published figure", "text"), Column("value", "value", "text"))
         title = f"Published figures ({told['about']})"
         # What is said of the ladder does not hold for the other figures.
-        note = "" if tables else told["note"]
+        note = told["figures_note"] if tables else told["note"]
         tables.append(Table("published", title, columns, tuple(told["figures"]), note, told["source"]))
     return tables
 

@@ -58,7 +58,6 @@ class AspectRating:
     reasons: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     problem: str = ""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,6 @@ class Preference:
     same: bool = False
     failure: Failure | None = None
     problem: str = ""
-    seconds: float = 0.0
 
 
 def aspect_table(run: Run, label: str) -> GrowingTable:
@@ -120,26 +118,26 @@ def judging_folder(run: Run) -> Path:
     return (beside if of_experiment else run.path) / "evaluation"
 
 
-def rating_row(order: int, rating: AspectRating) -> dict[str, Any]:
-    """A rating as a row of ASPECT_RATINGS."""
+def rating_row(order: int, rating: AspectRating, seconds: float) -> dict[str, Any]:
+    """A rating as a row of ASPECT_RATINGS; `seconds` is what the judge took."""
     scores = [{"aspect": a, "score": score, "reason": rating.reasons[a]} for a, score in rating.scores.items()]
-    return _common(order, rating) | {"scores": scores}
+    return _common(order, rating, seconds) | {"scores": scores}
 
 
-def preference_row(order: int, preference: Preference) -> dict[str, Any]:
-    """A preference as a row of PREFERENCES."""
+def preference_row(order: int, preference: Preference, seconds: float) -> dict[str, Any]:
+    """A preference as a row of PREFERENCES; `seconds` is what the judge took."""
     told = {"better": preference.better or "", "reason": preference.reason, "same": preference.same}
-    return _common(order, preference) | told
+    return _common(order, preference, seconds) | told
 
 
-def _common(order: int, told: AspectRating | Preference) -> dict[str, Any]:
+def _common(order: int, told: AspectRating | Preference, seconds: float) -> dict[str, Any]:
     return {
         "order": order,
         "prompt_id": told.prompt_id,
         "judge": told.judge,
         "failure": told.failure or "",
         "problem": told.problem,
-        "seconds": told.seconds,
+        "seconds": seconds,
     }
 
 
@@ -151,7 +149,6 @@ def _rating(row: Mapping[str, Any]) -> AspectRating:
         {score["aspect"]: score["reason"] for score in row["scores"]},
         row["failure"] or None,
         row["problem"],
-        row["seconds"],
     )
 
 
@@ -164,7 +161,6 @@ def _preference(row: Mapping[str, Any]) -> Preference:
         row["same"],
         row["failure"] or None,
         row["problem"],
-        row["seconds"],
     )
 
 

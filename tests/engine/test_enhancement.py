@@ -73,7 +73,9 @@ def test_tensorboard_s_files_hold_the_losses_and_outlive_the_checkpoints(make_ru
         record = content[at + 12 : at + 12 + length]
         assert masked_crc32c(record) == int.from_bytes(content[at + 12 + length : at + 16 + length], "little")
         event = Event.FromString(record)
-        found |= {event.step: value.simple_value for value in event.summary.value if value.tag == "train/loss"}
+        for value in event.summary.value:
+            if value.tag == "train/loss":
+                found[event.step] = value.simple_value
         at += 16 + length
     told = {point.step: pytest.approx(point.loss, abs=1e-3) for point in run.state().losses["lft"]}
     assert found == told and len(told) == 3
@@ -83,7 +85,7 @@ def test_tensorboard_s_files_hold_the_losses_and_outlive_the_checkpoints(make_ru
 def test_a_tracker_that_is_not_installed_is_told_before_anything_loads(
     make_recipe: Callable[..., Recipe], tiny_llama: Path, monkeypatch: pytest.MonkeyPatch, tracker: str
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     recipe = make_recipe(models={"m": {"method": "sft", "report_to": [tracker]}})
     with pytest.raises(UserError, match=rf"models\.m\.report_to: {tracker} wants the package .*: pip install"):
         check_models(recipe, files(tiny_llama), torch.device("cpu"), ["m"])

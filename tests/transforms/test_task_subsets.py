@@ -134,7 +134,7 @@ def test_the_small_experiment_asks_nothing_that_it_tunes_on(shared_data: Path) -
         data, _ = apply(whole, parse_steps(planned.recipe.data.transforms), whole=whole)
         prompts, _ = apply(whole, parse_steps(planned.recipe.prompts.transforms), whole=whole)
         assert not {instance.index for instance in data} & {instance.index for instance in prompts}
-        assert len(inputs_by_task(data)) == 7 and len(inputs_by_task(prompts)) == 13
+        assert len(inputs_by_task(data)) == 7 and len(inputs_by_task(prompts)) == 20
         asked.append([instance.prompt for instance in prompts])
     assert all(prompts == asked[0] for prompts in asked)
 

@@ -23,6 +23,7 @@ from itaudit.tui.labels import LEGEND
 from itaudit.tui.marking import MarkActions
 from itaudit.tui.navigation import navigator
 from itaudit.tui.proving import Proving
+from itaudit.tui.rating import RatingActions
 from itaudit.tui.step_beside import BesideActions
 from itaudit.tui.step_layout import LAYOUTS, PANELS, Chosen, PanelName, layout_of, seen
 from itaudit.tui.step_searching import SearchActions
@@ -50,7 +51,7 @@ prompt-next prompt-previous token-previous token-next flagged-next flagged-previ
 model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
 mark label confirm dismiss trace mend prove retune open beside compare proofs
 source-previous source-next panel-next search select flag undo
-statistics order filter copy export live
+statistics order filter copy export live rate
 """
 """The bindings in the order in which the key bar shows them."""
 
@@ -60,7 +61,9 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving, BesideActions):
+class StepperScreen(
+    FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving, RatingActions, BesideActions
+):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
