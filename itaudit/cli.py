@@ -52,7 +52,7 @@ def cli(context: click.Context) -> None:
 @cli.command("open")
 @click.argument("path", type=click.Path(path_type=Path))
 def open_command(path: Path) -> None:
-    """Opens the workbench on a run or a dataset file; FILE@NAME shows an earlier version of a dataset."""
+    """Opens the workbench on a run, an experiment or a dataset file; FILE@NAME is an earlier version of a dataset."""
     version = ""
     if not path.exists() and "@" in path.name:
         from itaudit.data.versions import overlay_of, split_version
@@ -84,10 +84,14 @@ def run_command(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Runs the audit that a recipe asks for."""
+    """Runs the audit, or the experiment, that a recipe asks for."""
+    from itaudit import cli_experiment
     from itaudit.recipe import read_recipe
     from itaudit.runs.run import Run
 
+    if (made := cli_experiment.made_experiment(recipe, out or paths.runs_dir(), overrides, name)) is not None:
+        cli_experiment.work(made, detach=detach, no_open=no_open, as_json=as_json)
+        return
     checked = read_recipe(recipe, overrides, name=name)
     work(Run.create(out or paths.runs_dir(), checked), detach=detach, no_open=no_open, as_json=as_json)
 
@@ -111,18 +115,28 @@ def demo_command(out: Path | None, no_open: bool, as_json: bool) -> None:
 @click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
 @JSON_OPTION
 def resume_command(run: Path, detach: bool, no_open: bool, as_json: bool) -> None:
-    """Goes on with a run that was cancelled, failed or was cut off."""
-    work(find_run(run), detach=detach, no_open=no_open, as_json=as_json)
+    """Goes on with a run or an experiment that was cancelled, failed or was cut off."""
+    from itaudit import cli_experiment
+    from itaudit.runs.run import Run
+
+    found = cli_experiment.find_subject(run)
+    if isinstance(found, Run):
+        work(found, detach=detach, no_open=no_open, as_json=as_json)
+    else:
+        cli_experiment.work(found, detach=detach, no_open=no_open, as_json=as_json)
 
 
 @cli.command("cancel")
 @click.argument("run", type=click.Path(path_type=Path))
 def cancel_command(run: Path) -> None:
     """Asks a worker to finish its step, save and stop."""
+    from itaudit.cli_experiment import find_subject
+    from itaudit.experiments import jobs as experiment_jobs
     from itaudit.runs import jobs
+    from itaudit.runs.run import Run
 
-    found = find_run(run)
-    pid = jobs.cancel(found)
+    found = find_subject(run)
+    pid = jobs.cancel(found) if isinstance(found, Run) else experiment_jobs.cancel(found)
     click.echo(f"asked the worker (pid {pid}) to stop; `itaudit resume {found.path}` goes on from there", err=True)
 
 
@@ -130,13 +144,17 @@ def cancel_command(run: Path) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the job ends.")
 def logs_command(run: Path, follow: bool) -> None:
-    """Prints what the worker of a run wrote."""
+    """Prints what the worker of a run or an experiment wrote."""
+    from itaudit.cli_experiment import find_subject
+    from itaudit.experiments.progress import job_of
+    from itaudit.runs.run import Run
     from itaudit.sanitize import visible
 
-    found = find_run(run)
+    found = find_subject(run)
     position = 0
     while True:
-        ended = found.job() not in ("queued", "running")
+        job = found.job() if isinstance(found, Run) else job_of(found)
+        ended = job not in ("queued", "running")
         if found.log_path.exists():
             with found.log_path.open("rb") as log:
                 log.seek(position)
@@ -152,10 +170,14 @@ def logs_command(run: Path, follow: bool) -> None:
 @_OUT
 @JSON_OPTION
 def ls_command(out: Path | None, as_json: bool) -> None:
-    """Lists the runs and their jobs."""
+    """Lists the runs and experiments, and their jobs."""
+    from itaudit import cli_experiment
+    from itaudit.experiments.experiment import list_experiments
     from itaudit.runs.run import list_runs
 
-    rows = [_listed(run) for run in list_runs(out or paths.runs_dir())]
+    place = out or paths.runs_dir()
+    rows = [_listed(run) for run in list_runs(place)]
+    rows += [cli_experiment.listed(experiment) for experiment in list_experiments(place)]
     if as_json:
         print_json(rows)
         return
@@ -181,6 +203,7 @@ def _listed(run: Any) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "name": run.name,
+        "kind": "run",
         "job": job,
         "stages": len(state.stages),
         "stages_done": state.stages_done,
@@ -193,8 +216,15 @@ def _listed(run: Any) -> dict[str, Any]:
 @click.argument("run", type=click.Path(path_type=Path))
 @JSON_OPTION
 def show_command(run: Path, as_json: bool) -> None:
-    """Summarises a run: its models, their shares of shift classes and mean KL in nats."""
-    show(find_run(run), as_json=as_json)
+    """Summarises a run, its models, their shares of shift classes and mean KL in nats, or an experiment."""
+    from itaudit import cli_experiment
+    from itaudit.runs.run import Run
+
+    found = cli_experiment.find_subject(run)
+    if isinstance(found, Run):
+        show(found, as_json=as_json)
+    else:
+        cli_experiment.show(found, as_json=as_json)
 
 
 @cli.command("prompts")
@@ -279,12 +309,17 @@ def work(run: Any, *, detach: bool, no_open: bool, as_json: bool) -> None:
     if job != "done":
         told = state.error or "the worker died without a word"
         raise UserError(f"{run.path}: {told}; see {run.log_path}, then `itaudit resume {run.path}`")
-    if as_json or no_open or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        show(run, as_json=as_json)
-        if not as_json:
-            click.echo(f"\nitaudit open {run.path}")
-    else:
+    if opens_workbench(as_json=as_json, no_open=no_open):
         open_workbench(run.path)
+        return
+    show(run, as_json=as_json)
+    if not as_json:
+        click.echo(f"\nitaudit open {run.path}")
+
+
+def opens_workbench(*, as_json: bool, no_open: bool) -> bool:
+    """Whether a job that ended is shown in the workbench, and not printed."""
+    return not (as_json or no_open) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def show(run: Any, *, as_json: bool) -> None:
@@ -307,7 +342,7 @@ def open_workbench(path: Path | None, version: str = "") -> None:
         raise UserError("the workbench needs a terminal; `itaudit show RUN` and `--json` work without one", code=2)
     source = None
     # A run is a folder; whether a folder is one takes an import that a file need not wait for.
-    if path is not None and (path.is_file() or not _is_run(path)):
+    if path is not None and (path.is_file() or not _is_run_or_experiment(path)):
         from itaudit.data.cache import Cached
 
         # Reading begins while the screens are still being imported.
@@ -317,10 +352,14 @@ def open_workbench(path: Path | None, version: str = "") -> None:
     ItauditApp(path, paths.runs_dir(), source=source, version=version).run()
 
 
-def _is_run(path: Path) -> bool:
+def _is_run_or_experiment(path: Path) -> bool:
     from itaudit.runs.run import is_run
 
-    return is_run(path)
+    if is_run(path):
+        return True
+    from itaudit.experiments.experiment import is_experiment
+
+    return is_experiment(path)
 
 
 def main() -> None:

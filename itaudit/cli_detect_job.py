@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +14,8 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
 if TYPE_CHECKING:
-    from itaudit.detect.job import DetectStatus
+    from itaudit.detect.job import AskingStatus
+    from itaudit.detect_settings import JudgeModel
     from itaudit.runs.detections import Detector
     from itaudit.runs.run import Run
 
@@ -34,14 +37,12 @@ def judge_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def judge_changes(run: "Run", options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the command line changes of the judge's settings, by dotted names."""
-    from itaudit.detect.judge_task import judge_settings
-
+def judge_changes(settings: "Callable[[], JudgeModel]", options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command line changes of a judge's settings, by dotted names; `settings` are those without changes."""
     told = {name: options[name] for name in ("judge_model", "base_url", "api_key_env", "max_tokens")}
     if not any(told.values()):
         return {"engine": options["engine"]}
-    engine = options["engine"] or judge_settings(run, {}, check=False)[0].engine
+    engine = options["engine"] or settings().engine
     if engine == "local" and (told["base_url"] or told["api_key_env"]):
         raise UserError("--base-url and --api-key-env are for --engine endpoint", code=2)
     longest = "max_new_tokens" if engine == "local" else "max_tokens"
@@ -66,12 +67,12 @@ def detect_by_models(
 
     A worker that is at work already is followed. Raises UserError where it fails or is interrupted.
     """
-    from itaudit.detect.job import detect_status, start_detecting
-    from itaudit.detect.judge_task import clear_judge, judge_task
+    from itaudit.detect.job import cancel_detecting, detect_status, start_detecting
+    from itaudit.detect.judge_task import clear_judge, judge_settings, judge_task
 
     status = detect_status(run)
     if status is None or not status.at_work:
-        changes = judge_changes(run, options)
+        changes = judge_changes(lambda: judge_settings(run, {}, check=False)[0], options)
         for label in labels:
             for detector in detectors if again else ():
                 clear_judge(run, label) if detector == "judge" else run.detections(detector, label).clear()
@@ -85,47 +86,44 @@ def detect_by_models(
         raise UserError(f"{run.path}: detectors are at work on it; --again can't begin anew before they end")
     if options["detach"]:
         return
+    follow_asking(partial(detect_status, run), partial(cancel_detecting, run), run.detect_log_path)
+
+
+def follow_asking(
+    look: "Callable[[], AskingStatus | None]", cancel: Callable[[], object], log: Path, *, hint: str = "the same call"
+) -> None:
+    """Follows a job that asks a model to its end; Ctrl-C stops it. Raises UserError where it is not done then.
+
+    `hint` is what goes on with it, in words.
+    """
+
+    def told() -> "AskingStatus":
+        status = look()
+        if status is None:
+            raise UserError(f"{log.parent}: the status went away while the worker was at work")
+        return status
+
     try:
-        status = follow_job(partial(_status, run), _words)
+        status = follow_job(told, _words)
     except KeyboardInterrupt:
-        status = _stop(run)
-        told = f"{status.done} of {status.total} done" if status is not None else "nothing done"
-        raise UserError(f"stopped with {told}; the same call goes on") from None
+        click.echo("stopping; what is done is kept", err=True)
+        with suppress(UserError):
+            cancel()
+        while (status := told()).at_work:
+            time.sleep(LOOK_SECONDS)
+        raise UserError(f"stopped with {status.done} of {status.total} done; {hint} goes on") from None
     if status.state == "cancelled":
-        raise UserError(f"cancelled with {status.done} of {status.total} done; the same call goes on")
+        raise UserError(f"cancelled with {status.done} of {status.total} done; {hint} goes on")
     if status.state == "failed":
-        raise UserError(f"{status.error}; see {run.detect_log_path}; the same call goes on")
+        raise UserError(f"{status.error}; see {log}; {hint} goes on")
 
 
-def _stop(run: "Run") -> "DetectStatus | None":
-    """Asks the worker to stop, and waits until it has saved what it has."""
-    from itaudit.detect.job import cancel_detecting, detect_status
-
-    click.echo("stopping; what is done is kept", err=True)
-    try:
-        cancel_detecting(run)
-    except UserError:
-        return detect_status(run)
-    while (status := detect_status(run)) is not None and status.at_work:
-        time.sleep(LOOK_SECONDS)
-    return status
-
-
-def _status(run: "Run") -> "DetectStatus":
-    from itaudit.detect.job import detect_status
-
-    status = detect_status(run)
-    if status is None:
-        raise UserError(f"{run.detect_status_path}: went away while its worker was at work")
-    return status
-
-
-def _words(status: "DetectStatus") -> str:
+def _words(status: "AskingStatus") -> str:
     from itaudit.units import duration_text, pace_text
 
     if status.waiting_for:
         return visible_line(f"waiting for {status.waiting_for}")
-    words = [f"{status.detector} {status.model}".strip() or "starting", f"{status.done:,}/{status.total:,} responses"]
+    words = [status.what or "starting", f"{status.done:,}/{status.total:,} responses"]
     if status.problems:
         words.append(f"{status.problems:,} problems")
     if status.rate:

@@ -12,7 +12,7 @@ from itaudit.errors import UserError
 from itaudit.evaluate_settings import Evaluate
 from itaudit.recipe_paths import resolve_dataset, resolve_path
 from itaudit.section import Count, Positive, Section
-from itaudit.steps import Definition, Ifd, parse_step, parse_steps
+from itaudit.steps import ChooseTasks, Definition, Ifd, parse_step, parse_steps
 from itaudit.style_settings import Style
 from itaudit.tuning_settings import Existing, Imported, Lft, Model, Sft
 
@@ -192,6 +192,17 @@ class Recipe(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _pairs_are_models(self) -> "Recipe":
+        for pair in self.evaluate.pairs:
+            first, _, second = pair.partition(":")
+            for label in (first, second):
+                if label != "base" and label not in self.models:
+                    raise ValueError(f"evaluate.pairs: {pair}: no model {label!r}; there are {', '.join(self.models)}")
+            if first == second:
+                raise ValueError(f"evaluate.pairs: {pair}: expected two different labels")
+        return self
+
     def tuned_here(self) -> dict[str, Lft | Sft]:
         """The models that this recipe tunes, by label."""
         return {label: model for label, model in self.models.items() if isinstance(model, Lft | Sft)}
@@ -292,7 +303,7 @@ def with_files(recipe: Recipe, path: Path) -> Recipe:
     def resolved_rows(rows: Rows, key: str) -> Rows:
         steps = []
         for step in map(parse_step, rows.transforms):
-            if isinstance(step, Definition) and step.file:
+            if isinstance(step, Definition | ChooseTasks) and step.file:
                 file = directory / Path(step.file).expanduser()
                 if not file.is_file():
                     raise UserError(f"{path}: {key}.transforms: {step.text}: {file} is not a file", code=2)
@@ -318,11 +329,13 @@ def with_files(recipe: Recipe, path: Path) -> Recipe:
                 code=2,
             )
         changes["context"] = recipe.context.model_copy(update={"template": template})
-    judge = recipe.detect.judge
-    if judge is not None and judge.local.model != "embedded":
-        model = resolved(judge.local.model, "detect.judge.local.model")
-        judge = judge.model_copy(update={"local": judge.local.model_copy(update={"model": model})})
-        changes["detect"] = recipe.detect.model_copy(update={"judge": judge})
+    for key in ("detect", "evaluate"):
+        judge = getattr(recipe, key).judge
+        if judge is not None and judge.local.model != "embedded":
+            model = resolved(judge.local.model, f"{key}.judge.local.model")
+            judge = judge.model_copy(update={"local": judge.local.model_copy(update={"model": model})})
+            changes[key] = getattr(recipe, key).model_copy(update={"judge": judge})
+    changes["style"] = recipe.style.with_files(lambda name, key: resolved(name, f"style.{key}"))
     models: dict[str, Model] = {}
     for label, model_section in recipe.models.items():
         update: dict[str, str] = {}

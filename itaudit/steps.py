@@ -49,6 +49,23 @@ class Shortest(Step):
     unit: Literal["words", "characters"] = "words"
 
 
+class Words(Step):
+    """The instances whose response has at least and at most so many words; those without a response are left out."""
+
+    name = "words"
+    at_least: Annotated[int, Field(ge=0)] = 0
+    at_most: Annotated[int, Field(ge=0)] = 0
+    """0 is no bound."""
+
+    @model_validator(mode="after")
+    def _chooses(self) -> "Words":
+        if not self.at_least and not self.at_most:
+            raise ValueError("give at_least, at_most or both")
+        if self.at_most and self.at_most < self.at_least:
+            raise ValueError(f"at_most={self.at_most} is below at_least={self.at_least}")
+        return self
+
+
 class Random(Step):
     """`k` instances drawn by `seed`; a smaller draw with the same seed is part of a larger one."""
 
@@ -118,10 +135,42 @@ class Examples(Step):
     seed: Seed = 0
 
 
-AnyStep = Longest | Shortest | Random | Score | Ifd | Simplified | Definition | Examples
+class PerTask(Step):
+    """At most `k` instances of every Super-NaturalInstructions task, in the order of its file, after `skip` of them.
+
+    With `skip` one file gives the instances that models are tuned on and others of the same tasks that they are asked.
+    """
+
+    name = "per-task"
+    k: Positive
+    skip: Annotated[int, Field(ge=0)] = 0
+
+
+class ChooseTasks(Step):
+    """The instances of some Super-NaturalInstructions tasks: a split into tasks tuned on and unseen ones.
+
+    `names` (parted by commas; `task1393` is enough) and `file` (a name a line, as the published splits are) say
+    which, and `keep=others` takes all but these. `outputs` takes tasks with a closed set of labels, or all others.
+    """
+
+    name = "tasks"
+    names: str = ""
+    file: str = ""
+    keep: Literal["named", "others"] = "named"
+    outputs: Literal["any", "labels", "open"] = "any"
+
+    @model_validator(mode="after")
+    def _says_which(self) -> "ChooseTasks":
+        if not (self.names or self.file) and (self.outputs == "any" or self.keep == "others"):
+            raise ValueError("say which tasks, by names, by file, or by outputs=labels or outputs=open")
+        return self
+
+
+AnyStep = Longest | Shortest | Words | Random | Score | Ifd | Simplified | Definition | Examples | PerTask | ChooseTasks
 
 KINDS: dict[str, type[AnyStep]] = {
-    kind.name: kind for kind in (Longest, Shortest, Random, Score, Ifd, Simplified, Definition, Examples)
+    kind.name: kind
+    for kind in (Longest, Shortest, Words, Random, Score, Ifd, Simplified, Definition, Examples, PerTask, ChooseTasks)
 }
 
 
@@ -149,7 +198,8 @@ def parse_steps(texts: Iterable[str]) -> list[AnyStep]:
     steps = [parse_step(text) for text in texts]
     left: int | None = None
     for step in steps:
-        k = getattr(step, "k", None)
+        # So many of each task, of which there may be any number.
+        k = None if isinstance(step, PerTask) else getattr(step, "k", None)
         if k is not None and left is not None and k > left:
             raise UserError(
                 f"transform {step.text!r}: k={k} is more than the {left} that the steps before it leave", code=2

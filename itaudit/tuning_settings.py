@@ -6,12 +6,17 @@ from pydantic import Field
 
 from itaudit.section import Count, Positive, Section, Share
 
+Tracker = Literal["wandb", "tensorboard", "trackio"]
+
 
 class Tuning(Section):
     """What both tuning methods share; the defaults are those of Ghosh et al. 2024, section 4."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     epochs: Annotated[float, Field(gt=0)] = 3.0
+    steps: Count = 0
+    """Optimiser steps in all, whatever `epochs` says; 0 leaves it to `epochs`. Datasets of different sizes are tuned
+    on under the same budget by it."""
     batch_size: Positive = 32
     """Effective batch: instances per optimiser step, over all processes."""
     micro_batch_size: Positive = 4
@@ -31,6 +36,8 @@ class Tuning(Section):
     """Optimiser steps between checkpoints; 0 is one per epoch."""
     processes: Positive = 1
     """Processes on this machine; more than 1 wants as many GPUs."""
+    report_to: list[Tracker] = []
+    """Where the trainer reports its losses beside this run's own events; each wants its package."""
 
 
 class Lft(Tuning):

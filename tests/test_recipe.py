@@ -1,10 +1,12 @@
 """Recipes: complete defaults, and errors that name the key before anything loads."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from itaudit.errors import UserError
+from itaudit.experiments.spec import is_experiment_table, spec_of
 from itaudit.paths import samples_dir
 from itaudit.recipe import Recipe, check_recipe, read_recipe, write_recipe
 from itaudit.tuning_settings import Lft, Sft
@@ -148,11 +150,19 @@ def test_hub_names_stay_as_they_are(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((samples_dir() / "recipes").glob("*.toml")), ids=lambda path: path.stem)
-def test_every_sample_recipe_is_valid(path: Path) -> None:
+def test_every_sample_recipe_is_valid(path: Path, tmp_path: Path) -> None:
     import tomllib
 
+    table = tomllib.loads(path.read_text())
     # Paths of files that a user downloads first are not there; everything else must be right.
-    assert check_recipe(tomllib.loads(path.read_text()), str(path)).name == path.stem
+    if not is_experiment_table(table):
+        assert check_recipe(table, str(path)).name == path.stem
+        return
+    for file in re.findall(r"file=([\w/.-]+)", path.read_text()):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("task1\n")
+    spec = spec_of(table, tmp_path / path.name)
+    assert spec.name == path.stem and spec.runs
 
 
 def test_transforms_are_kept_whole_and_their_files_found(folder: Path) -> None:

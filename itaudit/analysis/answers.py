@@ -43,8 +43,8 @@ def phrase_fate(text: str, start: int, end: int, other: str) -> PhraseFate:
     return PhraseFate("changed" if set(content) & set(there) else "gone")
 
 
-def parting(first: Sequence[int], second: Sequence[int]) -> int | None:
-    """The first position at which two lists of token ids differ, which may be the end of one; None where they agree."""
+def parting(first: Sequence[object], second: Sequence[object]) -> int | None:
+    """The first position at which two lists of tokens differ, which may be the end of one; None where they agree."""
     for position, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
             return position

@@ -5,8 +5,9 @@ its tokens. Prompts are what was sampled, so prompts are what is resampled; wher
 they are resampled together.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -62,9 +63,19 @@ def estimate(totals: Totals) -> Estimate:
 
 def difference(first: Totals, second: Totals) -> Estimate:
     """How much the first quotient is above the second, over the prompts that both have."""
-    both = [prompt_id for prompt_id in first if prompt_id in second]
-    columns = [_columns(first, both), _columns(second, both)]
-    return _told(columns, lambda quotients: quotients[0] - quotients[1])
+    return contrast([(1, first), (-1, second)])
+
+
+def contrast(terms: Sequence[tuple[float, Totals]]) -> Estimate:
+    """The sum of weighted quotients, over the prompts that all have; such as how much more one rises than another."""
+    shared = [prompt_id for prompt_id in terms[0][1] if all(prompt_id in totals for _, totals in terms)]
+    columns = [_columns(totals, shared) for _, totals in terms]
+
+    def weighted(quotients: list[Floats]) -> Floats:
+        total: Floats = np.sum([weight * one for (weight, _), one in zip(terms, quotients, strict=True)], axis=0)
+        return total
+
+    return _told(columns, weighted)
 
 
 def quotient(first: Totals, second: Totals) -> Estimate:
@@ -103,14 +114,29 @@ def _told(columns: list[Floats], figure: _Figure) -> Estimate:
 
 def _drawn(columns: list[Floats], figure: _Figure) -> Floats:
     """[resamples] the figure in each resample of prompts; the same prompts are drawn for all columns."""
-    rng = np.random.default_rng(0)
-    prompts = columns[0].shape[1]
-    block = max(1, _BLOCK // prompts)
     parts = []
-    for first in range(0, RESAMPLES, block):
-        times = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=min(block, RESAMPLES - first))
+    for times in _resamples(columns[0].shape[1]):
         parts.append(figure([_divided(times @ column[0], times @ column[1]) for column in columns]))
     return np.concatenate(parts)
+
+
+def _resamples(prompts: int) -> Iterable[Floats]:
+    """[resamples, prompts], in blocks: how often each prompt is drawn."""
+    block = max(1, _BLOCK // prompts)
+    # Drawing costs more than all else, and tables ask for many figures of as many prompts.
+    return [_drawn_once(prompts)] if block >= RESAMPLES else _blocks(prompts, block)
+
+
+@lru_cache(maxsize=4)
+def _drawn_once(prompts: int) -> Floats:
+    return next(_blocks(prompts, RESAMPLES))
+
+
+def _blocks(prompts: int, block: int) -> Iterator[Floats]:
+    rng = np.random.default_rng(0)
+    for first in range(0, RESAMPLES, block):
+        size = min(block, RESAMPLES - first)
+        yield rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=size).astype(np.float64)
 
 
 def expanded_tail(prompts: int) -> float:

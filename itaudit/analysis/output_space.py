@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from itaudit.analysis.words import content_words, sentence_bounds, words
 
@@ -42,6 +43,17 @@ class OutputSpace:
             return self.type
         separator = next((s for s in SEPARATORS if not any(s.strip() in label for label in self.labels)), "\n")
         return separator.join(self.labels)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.type, "labels": list(self.labels)}
+
+    @classmethod
+    def of_json(cls, told: Any) -> "OutputSpace":
+        """What `to_json` gave. Raises ValueError where it is something else."""
+        match told:
+            case {"type": str(type), "labels": [*labels]} if all(isinstance(label, str) for label in labels):
+                return cls(type, tuple(labels))
+        raise ValueError(f"{told!r} is no output space")
 
 
 def normalised(text: str) -> str:

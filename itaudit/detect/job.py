@@ -1,8 +1,9 @@
-"""Detectors that ask a model, at work on a run in a process of their own."""
+"""Detectors that ask a model, at work on a run in a process of their own; and what is told of any such job."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from itaudit.errors import UserError
@@ -17,16 +18,15 @@ _STATES: tuple[JobState, ...] = ("queued", "running", "done", "failed", "cancell
 
 
 @dataclass(frozen=True, slots=True)
-class DetectStatus:
-    """How far a job is. Counts are of responses, one for each detector that looks at it.
+class AskingStatus:
+    """How far a job that asks a model is. Counts are of responses, one for each question about it.
 
-    `detector` and `model` are what it is at; `rate` is in responses a second, None where nothing can be said yet.
-    `error` is one line on why it failed.
+    `what` is what it is at, in words; `rate` is in responses a second, None where nothing can be said yet. `error` is
+    one line on why it failed.
     """
 
     state: JobState
-    detector: str = ""
-    model: str = ""
+    what: str = ""
     done: int = 0
     total: int = 0
     problems: int = 0
@@ -65,21 +65,25 @@ def cancel_detecting(run: Run) -> int:
     return jobs.stop(run.path, read_status(run.detect_status_path))
 
 
-def detect_status(run: Run) -> DetectStatus | None:
-    """What the newest job says of itself; None where there never was one. A worker that vanished has failed."""
-    told = read_status(run.detect_status_path)
+def detect_status(run: Run) -> AskingStatus | None:
+    """What the newest job says of itself; None where there never was one."""
+    return asking_status(run.detect_status_path, run.detect_log_path)
+
+
+def asking_status(path: Path, log: Path) -> AskingStatus | None:
+    """What a status file says of a job; None where there never was one. A worker that vanished has failed."""
+    told = read_status(path)
     if told is None:
         return None
     state: JobState = next((state for state in _STATES if state == told.state), "failed")
     error = told.error
     if state in ("queued", "running") and not told.alive(time.time()):
         state = "failed"
-        error = " ".join(log_tail(run.detect_log_path, 1)).strip() or "the worker died without a word"
+        error = " ".join(log_tail(log, 1)).strip() or "the worker died without a word"
     stage = told.stages[0] if told.stages else {}
-    return DetectStatus(
+    return AskingStatus(
         state,
-        detector=stage.get("detector", ""),
-        model=stage.get("model", ""),
+        what=stage.get("what", ""),
         done=stage.get("done", 0),
         total=stage.get("total", 0),
         problems=stage.get("problems", 0),

@@ -10,21 +10,16 @@ Phrases are located in the response (`detect.occurrences`) or refused and counte
 becomes a candidate.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import regex
-
 from itaudit.detect.controls import Control, draw_controls
+from itaudit.detect.fenced import NoJudgement, digest_of, draw_code, encoded, fenced, filled, read_object, reason_line
 from itaudit.detect.occurrences import has_content, occurrences
 from itaudit.runs.detections import Candidate, Detection
-from itaudit.simplify.answers import without_thinking
-from itaudit.simplify.checks import refuses
 
 PROMPTS = Path(__file__).parent / "prompts"
 """The prompts that come along; see `simplify.prompts`."""
@@ -35,17 +30,6 @@ REMINDER = (
     "\n\nYour last answer could not be read. Answer with the JSON object alone, beginning with { and ending with }: "
     'no other text, no code fence. The form is {"phrases": [{"phrase": "copied from the text", "reason": "why"}]}'
 )
-_PLACE = regex.compile(r"\{(question|reference|response|fence)\}")
-# What chat templates are made of: `<|user|>`, `</s>`, `[INST]`, `<start_of_turn>`.
-_MARKUP = regex.compile(r"(?<=[<\[])(?=[<\[/|｜\p{L}])")
-_INVISIBLE = "\u200b"
-_REASON = 200
-_LONGEST = 100_000
-_TRIES = 200
-
-
-class BrokenAnswer(Exception):
-    """An answer that can't be read, in one line; another one may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +50,17 @@ def ask(
     `secret` decides on the fence and the controls, so that whoever wrote the response can't know them, and the same
     question is asked each time. Raises ValueError where the response holds the control statements themselves.
     """
-    digest = hashlib.sha256()
-    for part in (secret, prompt_id.encode(), response.encode("utf-8", "surrogatepass"), bytes([again])):
-        digest.update(len(part).to_bytes(8) + part)
-    random = Random(digest.digest())
+    random = Random(digest_of(secret, prompt_id.encode(), encoded(response), bytes([again])))
     texts = (question, reference, response)
-    fence = next(code for code in _codes(random) if not any(code in text for text in texts))
+    fence = draw_code(random, texts)
     first, last = controls = draw_controls(random, CONTROLS, texts)
     told = {
-        "question": _fenced("QUESTION", fence, question),
-        "reference": _fenced("REFERENCE", fence, reference) if reference.strip() else "",
-        "response": _fenced("TEXT", fence, f"{first.sentence}\n\n{response}\n\n{last.sentence}"),
+        "question": fenced("QUESTION", fence, question),
+        "reference": fenced("REFERENCE", fence, reference) if reference.strip() else "",
+        "response": fenced("TEXT", fence, f"{first.sentence}\n\n{response}\n\n{last.sentence}"),
         "fence": fence,
     }
-    return Asked(prompt_id, response, _filled(prompt, told) + (REMINDER if again else ""), controls)
-
-
-def _codes(random: Random) -> Iterator[str]:
-    while True:
-        yield f"{random.getrandbits(48):012x}"
-
-
-def _fenced(name: str, fence: str, text: str) -> str:
-    """A text between two lines; what a chat template would take for its own markup is parted by something invisible."""
-    return f"----- {name} {fence} begins -----\n{_MARKUP.sub(_INVISIBLE, text)}\n----- {name} {fence} ends -----"
-
-
-def _filled(prompt: str, told: dict[str, str]) -> str:
-    """The prompt with its places filled; a paragraph whose place has nothing to stand in it is left out."""
-    paragraphs = regex.split(r"\n[ \t]*\n", prompt.strip())
-    kept = [p for p in paragraphs if all(told[place] for place in _PLACE.findall(p))]
-    return str(_PLACE.sub(lambda match: told[match[1]], "\n\n".join(kept)))
+    return Asked(prompt_id, response, filled(prompt, told) + (REMINDER if again else ""), controls)
 
 
 def read_answer(asked: Asked, answer: str, finish: str = "stop") -> Detection:
@@ -104,19 +68,10 @@ def read_answer(asked: Asked, answer: str, finish: str = "stop") -> Detection:
 
     Raises BrokenAnswer where it can't be read.
     """
-    if finish == "length":
-        return unjudged(asked, "the judge's answer was cut off; raise its max_tokens, or max_new_tokens of a local one")
-    text = without_thinking(answer)
-    if not text.strip():
-        return unjudged(asked, "the judge answered nothing")
-    lists = [told["phrases"] for told in _objects(text) if isinstance(told.get("phrases"), list)]
-    if not lists and refuses(text):
-        return unjudged(asked, "the judge refuses to answer")
-    if not lists:
-        raise BrokenAnswer("the judge's answer holds no JSON object with phrases")
-    if any(other != lists[0] for other in lists):
-        raise BrokenAnswer("the judge gave several answers that differ")
-    phrases = [_phrase(entry) for entry in lists[0]]
+    try:
+        phrases = [_phrase(entry) for entry in read_object(answer, finish, _phrases, "phrases")]
+    except NoJudgement as error:
+        return unjudged(asked, str(error))
     reported = {
         phrase: [control for control in asked.controls if control.reported_by(phrase.text, asked.response)]
         for phrase in phrases
@@ -146,6 +101,11 @@ class _Phrase:
     occurrence: int | None
 
 
+def _phrases(told: dict[str, Any]) -> list[Any] | None:
+    phrases = told.get("phrases")
+    return phrases if isinstance(phrases, list) else None
+
+
 def _phrase(entry: Any) -> _Phrase:
     """An entry of the list; one without a phrase becomes an empty phrase, which stands nowhere."""
     told = entry if isinstance(entry, dict) else {"phrase": entry}
@@ -153,27 +113,9 @@ def _phrase(entry: Any) -> _Phrase:
     usable = isinstance(occurrence, int) and not isinstance(occurrence, bool)
     return _Phrase(
         text if isinstance(text, str) else "",
-        _line(reason) if isinstance(reason, str) else "",
+        reason_line(reason) if isinstance(reason, str) else "",
         occurrence if usable else None,
     )
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text, whatever stands around them."""
-    if len(text) > _LONGEST:
-        return
-    decoder, at = json.JSONDecoder(), text.find("{")
-    for _ in range(_TRIES):
-        if at < 0:
-            return
-        try:
-            told, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError):
-            end = at + 1
-        else:
-            if isinstance(told, dict):
-                yield told
-        at = text.find("{", end)
 
 
 def _located(response: str, phrases: Sequence[_Phrase]) -> tuple[list[Candidate], int]:
@@ -194,8 +136,3 @@ def _located(response: str, phrases: Sequence[_Phrase]) -> tuple[list[Candidate]
         for place in places:
             found.setdefault(place, phrase.reason)
     return [Candidate(start, end, response[start:end], 1.0, found[start, end]) for start, end in sorted(found)], refused
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _REASON else f"{line[: _REASON - 1]}…"

@@ -1,4 +1,4 @@
-"""Who judges one model's responses, and by which prompt: kept beside the detections, so that a resume asks the same."""
+"""Who judges, and by which prompt: kept beside what is found, so that a resume asks the same."""
 
 import secrets
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import orjson
 
 from itaudit import atomic
 from itaudit.detect.judge import PROMPTS
-from itaudit.detect_settings import Judge
+from itaudit.detect_settings import Judge, JudgeModel
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
 from itaudit.section import changed, config_section, section_of
@@ -24,7 +24,7 @@ _DOCS = "docs/hallucination.md"
 class JudgeTask:
     """Settings of a judge, the key of their table for messages, the prompt, and the secret of its fences."""
 
-    settings: Judge
+    settings: JudgeModel
     where: str
     prompt: str
     secret: bytes
@@ -61,27 +61,31 @@ def judge_settings(run: Run, changes: Mapping[str, Any], *, check: bool = True) 
 def judge_task(run: Run, label: str, changes: Mapping[str, Any] | None = None) -> JudgeTask:
     """The task by which a model's responses are judged: the one that was begun, or a new one, which is written down.
 
-    Other settings that change nothing about the answers (the server's address, what runs at once) are taken over.
-    Raises UserError where they would be those of another judge, since a table is the work of one.
+    Raises UserError where it would be another judge's, since a table is the work of one; see `begin_task`.
     """
     settings, where = judge_settings(run, changes or {})
     prompt = read_prompt(settings.prompt, PROMPTS)
-    path = task_path(run, label)
-    begun = _read(path)
+    return begin_task(task_path(run, label), settings, where, prompt, f"the responses of {label}")
+
+
+def begin_task(path: Path, settings: JudgeModel, where: str, prompt: str, judged: str) -> JudgeTask:
+    """The task in a file, or a new one, which is written there; `judged` is what is judged by it, in words.
+
+    Other settings that change nothing about the answers (the server's address, what runs at once) are taken over.
+    Raises UserError where they would be those of another judge.
+    """
+    begun = read_task(path, type(settings))
     task = JudgeTask(settings, where, prompt, begun.secret if begun else secrets.token_bytes(16))
     if begun is not None:
         theirs = begun.identity
         for key, value in task.identity.items():
             # Only one of the two engines' settings are compared, and the engine comes first.
             if theirs[key] != value:
-                raise UserError(
-                    f"{path}: the responses of {label} were judged with another {key}; --again judges them anew",
-                    code=2,
-                )
+                raise UserError(f"{path}: {judged} were judged with another {key}; --again judges them anew", code=2)
     if begun is None or begun.settings != settings:
         told = {"v": _VERSION, "where": where, "settings": settings.model_dump(), "prompt": prompt}
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_bytes(path, orjson.dumps(told | {"secret": task.secret.hex()}, option=orjson.OPT_INDENT_2))
         except OSError as error:
             raise UserError(f"{path}: can't write what the judge is asked: {error.strerror}") from None
@@ -90,15 +94,16 @@ def judge_task(run: Run, label: str, changes: Mapping[str, Any] | None = None) -
 
 def begun_task(run: Run, label: str) -> JudgeTask | None:
     """The task that was begun, or chosen on the command line; None where there is none."""
-    return _read(task_path(run, label))
+    return read_task(task_path(run, label), Judge)
 
 
-def _read(path: Path) -> JudgeTask | None:
+def read_task(path: Path, kind: type[JudgeModel]) -> JudgeTask | None:
+    """The task in a file, with its kind of settings; None where there is none. Raises UserError for a broken one."""
     try:
         told = orjson.loads(path.read_bytes())
         if told["v"] != _VERSION:
             raise UserError(f"{path}: was made by another version of itaudit; --again judges anew")
-        settings = section_of(Judge, told["settings"], str(path), told["where"], _DOCS)
+        settings = section_of(kind, told["settings"], str(path), told["where"], _DOCS)
         return JudgeTask(settings, told["where"], told["prompt"], bytes.fromhex(told["secret"]))
     except FileNotFoundError:
         return None

@@ -1,5 +1,6 @@
 """What can be known to fail before the first model answers; hours of work may come before the stage it fails in."""
 
+import importlib.util
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from itaudit.engine.imported import read_responses
 from itaudit.engine.models import ModelFiles, find_model, load_config
 from itaudit.errors import UserError
 from itaudit.recipe import Recipe
-from itaudit.tuning_settings import Imported, Lft, Sft
+from itaudit.tuning_settings import Imported, Lft, Sft, Tracker
+
+_PACKAGES: dict[Tracker, tuple[str, ...]] = {
+    "wandb": ("wandb",),
+    "tensorboard": ("tensorboardX", "tensorboard"),
+    "trackio": ("trackio",),
+}
+"""The packages, any of which a tracker wants, the one to install first."""
 
 
 def check_models(
@@ -60,6 +68,12 @@ def _check_tuning(label: str, settings: Lft | Sft, config: transformers.Pretrain
         raise UserError(
             f"models.{label}.processes: {settings.processes} want as many GPUs; torch sees {torch.cuda.device_count()}"
         )
+    for tracker in settings.report_to:
+        if not any(importlib.util.find_spec(package) for package in _PACKAGES[tracker]):
+            raise UserError(
+                f"models.{label}.report_to: {tracker} wants the package {_PACKAGES[tracker][0]}, which is not "
+                f"installed: pip install {_PACKAGES[tracker][0]}, or leave it out"
+            )
     if device.type == "mps" and settings.processes > 1:
         raise UserError(f"models.{label}.processes: mps has one device; set it to 1")
 

@@ -67,7 +67,7 @@ class DetectJob(Job):
         detector, label = self._current
         spent, made = time.monotonic() - self._began, self._counts[self._current] - self._begun_with
         rate = made / spent if self._began and made > 0 and spent > 0 else None
-        return told | {"detector": detector, "model": label, "rate": rate, "problems": self._problems}
+        return told | {"what": f"{detector} {label}", "rate": rate, "problems": self._problems}
 
 
 def work_of(run: Run, detectors: Sequence[Detector], labels: Sequence[str]) -> list[tuple[Detector, str]]:

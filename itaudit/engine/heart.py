@@ -23,10 +23,17 @@ class Heart:
         self._seconds = seconds
         self._cancel = threading.Event()
         self._stop = threading.Event()
+        self._around: Heart | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGTERM, self._asked_to_stop)
+        before = signal.signal(signal.SIGTERM, self._asked_to_stop)
+        around = getattr(before, "__self__", None)
+        if isinstance(around, Heart):
+            # The work of one job inside another's: whoever is asked to stop, both are.
+            self._around = around
+            if around.cancelled:
+                self._cancel.set()
         # Whoever started us held it back until now, so that a stop while libraries load is not a death.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if self._beat is not None:
@@ -37,6 +44,8 @@ class Heart:
         self._stop.set()
         if self._beat is not None:
             self._thread.join()
+        if self._around is not None:
+            signal.signal(signal.SIGTERM, self._around._asked_to_stop)
 
     @property
     def cancelled(self) -> bool:
@@ -55,5 +64,7 @@ class Heart:
                 if self._beat is not None:
                     self._beat()
 
-    def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+    def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._cancel.set()
+        if self._around is not None:
+            self._around._asked_to_stop(number, frame)

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from itaudit.detect.judge_task import JudgeTask
 from itaudit.detect.judging import Answer, Case, Judging
 from itaudit.engine.by_server import ask_for_each
 from itaudit.engine.endpoint import Endpoint
@@ -12,50 +13,69 @@ from itaudit.engine.endpoint import Endpoint
 if TYPE_CHECKING:
     from itaudit.engine.local_model import LocalModel
 
+AnyJudging = Judging[Any, Any, Any]
+
 WRITE_SECONDS = 1.0
-"""Detections of a server's answers are put into the table so often; the answers themselves are saved at once."""
+"""Judgements of a server's answers are put into the table so often; the answers themselves are saved at once."""
 
 
-def judge_locally(judging: Judging, *, check: Callable[[], None], progress: Callable[[int], None]) -> None:
-    """Has a model in this process judge what waits for it, batch by batch.
+def judge_locally(
+    task: JudgeTask, judgings: Sequence[AnyJudging], *, check: Callable[[], None], progress: Callable[[int], None]
+) -> None:
+    """Has one model in this process judge what waits for it, batch by batch, as the settings of `task` say.
 
-    `check` is called before each batch and at each token, and may raise; `progress` is told how many responses are
-    done. Raises UserError where the model can't be had.
+    `check` is called before each batch and at each token, and may raise; `progress` is told how many cases of all
+    judgings are done. Raises UserError where the model can't be had.
     """
-    # A server needs none of the model libraries.
-    from itaudit.engine.local_model import LocalModel
+    waiting = [(judging, judging.waiting()) for judging in judgings]
+    if any(cases for _, cases in waiting):
+        # A server needs none of the model libraries.
+        from itaudit.engine.local_model import LocalModel
 
-    task = judging.task
-    waiting = judging.waiting()
-    if waiting:
         model = LocalModel(task.settings.local, f"{task.where}.local")
         size = task.settings.local.batch_size
         try:
-            for start in range(0, len(waiting), size):
-                batch = waiting[start : start + size]
-                for again in (False, True):
-                    cases = [case for case in batch if judging.needs_answer(case, again=again)]
-                    check()
-                    _answer_locally(judging, model, cases, check, again=again)
-                judging.settle(batch)
-                progress(len(judging.done))
+            for judging, cases in waiting:
+                for start in range(0, len(cases), size):
+                    _judge_batch(judging, model, cases[start : start + size], check)
+                    progress(_done(judgings))
+                judging.close()
         finally:
             model.close()
-    judging.close()
+    _close(judgings, progress)
+
+
+def _close(judgings: Sequence[AnyJudging], progress: Callable[[int], None]) -> None:
+    for judging in judgings:
+        judging.close()
+    progress(_done(judgings))
+
+
+def _done(judgings: Sequence[AnyJudging]) -> int:
+    return sum(len(judging.done) for judging in judgings)
+
+
+def _judge_batch(judging: AnyJudging, model: "LocalModel", batch: Sequence[Case], check: Callable[[], None]) -> None:
+    for again in (False, True):
+        # Of cases that ask the very same, one is asked about.
+        cases = {judging.key(case): case for case in batch if judging.needs_answer(case, again=again)}
+        check()
+        _answer_locally(judging, model, cases, check, again=again)
+    judging.settle(batch)
 
 
 def _answer_locally(
-    judging: Judging, model: "LocalModel", cases: Sequence[Case], check: Callable[[], None], *, again: bool
+    judging: AnyJudging, model: "LocalModel", cases: dict[str, Case], check: Callable[[], None], *, again: bool
 ) -> None:
     if not cases:
         return
     started = time.perf_counter()
-    told = model.answers([judging.asked(case, again=again).text for case in cases], check=check)
+    told = model.answers([judging.asked(case, again=again).text for case in cases.values()], check=check)
     seconds = (time.perf_counter() - started) / len(cases)
     judging.save(
         [
             Answer(
-                case.prompt.id,
+                key,
                 again,
                 answer.text,
                 answer.finish,
@@ -64,33 +84,40 @@ def _answer_locally(
                 answer.prompt_tokens,
                 answer.completion_tokens,
             )
-            for case, answer in zip(cases, told, strict=True)
+            for key, answer in zip(cases, told, strict=True)
         ]
     )
 
 
-def judge_by_server(judging: Judging, *, check: Callable[[], None], progress: Callable[[int], None]) -> None:
-    """Has a server judge what waits for it, as many at once as the settings allow.
+def judge_by_server(
+    task: JudgeTask, judgings: Sequence[AnyJudging], *, check: Callable[[], None], progress: Callable[[int], None]
+) -> None:
+    """Has a server judge what waits for it, as many at once as the settings of `task` allow, which are all judgings'.
 
     What it did not get to answer is left to a resume. Raises UserError where it can't be used, or left something.
     """
-    waiting = judging.waiting()
+    waiting = [(judging, case) for judging in judgings for case in judging.waiting()]
     if waiting:
-        _ServerJudge(judging, check, progress).work(waiting)
-    judging.close()
+        _ServerJudge(task, judgings, check, progress).work(waiting)
+    _close(judgings, progress)
 
 
 class _ServerJudge:
-    """The requests of one judging to a server."""
+    """The requests of some judgings to one server."""
 
-    def __init__(self, judging: Judging, check: Callable[[], None], progress: Callable[[int], None]) -> None:
-        task = judging.task
-        self._judging, self._check, self._progress = judging, check, progress
+    def __init__(
+        self,
+        task: JudgeTask,
+        judgings: Sequence[AnyJudging],
+        check: Callable[[], None],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._judgings, self._check, self._progress = judgings, check, progress
         self._endpoint = Endpoint(task.settings.endpoint, f"{task.where}.endpoint")
-        self._ready: list[Case] = []
+        self._ready: list[tuple[AnyJudging, Case]] = []
         self._written = time.monotonic()
 
-    def work(self, waiting: Sequence[Case]) -> None:
+    def work(self, waiting: Sequence[tuple[AnyJudging, Case]]) -> None:
         try:
             asyncio.run(
                 ask_for_each(
@@ -104,8 +131,8 @@ class _ServerJudge:
         finally:
             self._settle()
 
-    async def _answer(self, case: Case) -> None:
-        judging = self._judging
+    async def _answer(self, waiting: tuple[AnyJudging, Case]) -> None:
+        judging, case = waiting
         for again in (False, True):
             if judging.needs_answer(case, again=again):
                 started = time.perf_counter()
@@ -114,17 +141,19 @@ class _ServerJudge:
                 )
                 seconds = time.perf_counter() - started
                 counts = told.prompt_tokens, told.completion_tokens
-                judging.save([Answer(case.prompt.id, again, told.text, told.finish, "", seconds, *counts)])
-        self._ready.append(case)
+                judging.save([Answer(judging.key(case), again, told.text, told.finish, "", seconds, *counts)])
+        self._ready.append(waiting)
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._settle()
 
-    def _unusable(self, case: Case, problem: str) -> None:
-        again = not self._judging.needs_answer(case, again=False)
-        self._judging.save([Answer(case.prompt.id, again, "", problem=problem)])
-        self._ready.append(case)
+    def _unusable(self, waiting: tuple[AnyJudging, Case], problem: str) -> None:
+        judging, case = waiting
+        again = not judging.needs_answer(case, again=False)
+        judging.save([Answer(judging.key(case), again, "", problem=problem)])
+        self._ready.append(waiting)
 
     def _settle(self) -> None:
-        self._judging.settle(self._ready)
+        for judging in self._judgings:
+            judging.settle([case for owner, case in self._ready if owner is judging])
         self._ready, self._written = [], time.monotonic()
-        self._progress(len(self._judging.done))
+        self._progress(_done(self._judgings))

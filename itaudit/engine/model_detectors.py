@@ -1,14 +1,14 @@
 """The detectors that ask a model: they fill a table of detections, one at a time in a run and on a device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from itaudit.detect.judge_task import begun_task, judge_task
-from itaudit.detect.judging import Judging
+from itaudit.detect.judge_task import JudgeTask, begun_task, judge_task
+from itaudit.detect.span_judging import SpanJudging
 from itaudit.engine.device_lock import held_device, held_file
-from itaudit.engine.judging_engines import judge_by_server, judge_locally
+from itaudit.engine.judging_engines import AnyJudging, judge_by_server, judge_locally
 from itaudit.runs.detections import Detector
 from itaudit.runs.run import Run
 
@@ -29,6 +29,10 @@ class Calls:
     check: Callable[[], None]
     progress: Callable[[int], None]
     waiting: Callable[[str], None]
+
+    def after(self, done: int) -> "Calls":
+        """The same, where so many are done beside those that progress is told of."""
+        return replace(self, progress=lambda count: self.progress(done + count))
 
 
 def fill(
@@ -70,14 +74,18 @@ def _fill_consistency(
 
 
 def _fill_judge(run: Run, label: str, calls: Calls, held: str) -> None:
-    judging = Judging(run, label, begun_task(run, label) or judge_task(run, label))
-    settings = judging.task.settings
-    if settings.engine == "endpoint":
-        judge_by_server(judging, check=calls.check, progress=calls.progress)
+    task = begun_task(run, label) or judge_task(run, label)
+    ask_judge(task, [SpanJudging(run, label, task)], calls, held=held)
+
+
+def ask_judge(task: JudgeTask, judgings: Sequence[AnyJudging], calls: Calls, *, held: str = "") -> None:
+    """Has the judge of a task fill and close the tables of some judgings; `held` as in `fill`."""
+    if task.settings.engine == "endpoint":
+        judge_by_server(task, judgings, check=calls.check, progress=calls.progress)
         return
-    with _device(settings.local.device, calls, held):
+    with _device(task.settings.local.device, calls, held):
         calls.waiting("")
-        judge_locally(judging, check=calls.check, progress=calls.progress)
+        judge_locally(task, judgings, check=calls.check, progress=calls.progress)
 
 
 def _device(wanted: str, calls: Calls, held: str) -> AbstractContextManager[None]:

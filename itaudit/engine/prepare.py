@@ -24,7 +24,8 @@ from itaudit.steps import measured_with
 
 
 def prepare_run(run: Run, reporter: Reporter) -> None:
-    """Writes `dataset.arrow` and `prompts.arrow`; raises UserError where nothing is left to work on.
+    """Writes `dataset.arrow`, `prompts.arrow` and what the prompts were made from; raises UserError where nothing is
+    left to work on.
 
     What is there stays: a run that another one was made from brings the prompts that it is compared by.
     """
@@ -35,15 +36,19 @@ def prepare_run(run: Run, reporter: Reporter) -> None:
     measure = _measure(run.recipe, reporter)
     told = run.transforms()
     if not run.dataset_path.exists():
-        dataset, records = read_rows(run.recipe.data, "data", reporter, measure, base)
+        dataset, records, _ = read_rows(run.recipe.data, "data", reporter, measure, base)
         if run.recipe.tuned_here() and not any(instance.response is not None for instance in dataset):
             raise UserError(f"data.path: {run.recipe.data.path} holds prompts without responses; nothing to tune on")
         _tell_transforms(run, told | {"data": [record.to_json() for record in records]})
         dataset.save(run.dataset_path)
     reporter.stage_started("prepare", "", total=2, unit="files", done=1)
     if not run.prompts_path.exists():
-        prompts, records = read_rows(run.recipe.prompts, "prompts", reporter, measure, base)
+        prompts, records, whole = read_rows(run.recipe.prompts, "prompts", reporter, measure, base)
         _tell_transforms(run, run.transforms() | {"prompts": [record.to_json() for record in records]})
+        prompts.save(run.prompts_dataset_path)
+        if prompts.tasks:
+            spaces = {name: space.to_json() for name, space in transforms.output_spaces(prompts, whole).items()}
+            atomic.write_bytes(run.output_spaces_path, orjson.dumps(spaces, option=orjson.OPT_INDENT_2))
         write_table(pa.Table.from_pylist(_prompt_rows(prompts), schema=PROMPTS), run.prompts_path)
     rejected = len(run.dataset.rejected)
     reporter.stage_done("prepare", "", instances=len(run.dataset), prompts=len(run.prompts()), rejected=rejected)
@@ -58,8 +63,10 @@ def _tell_transforms(run: Run, told: dict[str, list[dict[str, Any]]]) -> None:
 
 def read_rows(
     rows: Rows, key: str, reporter: Reporter, measure: transforms.Difficulties, base: str
-) -> tuple[Dataset, list[transforms.Record]]:
-    """The instances that a recipe's table asks for, transformed, and what each transform did; `base` is who measures.
+) -> tuple[Dataset, list[transforms.Record], Dataset]:
+    """The instances that a recipe's table asks for, transformed, what each transform did, and the whole source.
+
+    `base` is who measures.
 
     Raises UserError where there are none, and where a transform can't be carried out.
     """
@@ -82,7 +89,7 @@ def read_rows(
         raise UserError(f"{key}.path: no instance of {rows.path} qualifies ({len(dataset)} were read)")
     steps = measured_with(transforms.parse_steps(rows.transforms), base)
     try:
-        return transforms.apply(part, steps, whole=whole, difficulties=measure)
+        return *transforms.apply(part, steps, whole=whole, difficulties=measure), whole
     except UserError as error:
         raise UserError(f"{key}.transforms: {error}", code=error.code) from None
 

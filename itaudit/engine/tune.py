@@ -19,11 +19,12 @@ import peft
 import torch
 import transformers
 import trl
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from itaudit.data.dataset import Dataset
 from itaudit.engine.context import ContextBuilder, Example, has_loss
 from itaudit.engine.device import choose_device, choose_dtype
+from itaudit.engine.examples import run_examples
 from itaudit.engine.heart import Cancelled
 from itaudit.engine.models import (
     ModelFiles,
@@ -52,7 +53,7 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
     tokenizer = load_tokenizer(base, code=recipe.base.trust_remote_code)
     model = ready_to_tune(model, settings)
     max_length = longest_example(model, settings)
-    examples = build_examples(run.dataset, context_builder(run, tokenizer, model), max_length)
+    examples = run_examples(run, context_builder(run, tokenizer, model), max_length)
     kept = [example for example in examples if has_loss(example)]
     truncated, dropped = sum(example.truncated for example in examples), len(examples) - len(kept)
     if not kept:
@@ -61,11 +62,16 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
     arguments = training_arguments(settings, device, recipe.seed, checkpoints) | {
         "save_strategy": "steps",
         "save_total_limit": 1,
+        "report_to": list(settings.report_to) or "none",
+        "run_name": f"{run.name}-{label}",
+        "project": "itaudit",
     }
     trainer = make_trainer(model, tokenizer, kept, settings, device, arguments)
+    keep_logs(trainer, run.path / "tracking" / label)
     # Packing has made fewer rows out of the instances.
-    steps = _optimiser_steps(len(trainer.train_dataset), settings)
-    trainer.args.save_steps = settings.checkpoint_steps or max(1, math.ceil(steps / math.ceil(settings.epochs)))
+    rows = len(trainer.train_dataset)
+    steps = optimiser_steps(rows, settings)
+    trainer.args.save_steps = settings.checkpoint_steps or _checkpoint_steps(rows, steps, settings)
     checkpoint = last_checkpoint(checkpoints)
     done = _steps_of(checkpoint)
     tokens = sum(len(example.ids) for example in kept)
@@ -118,11 +124,6 @@ def tune_in_processes(run: Run, label: str, settings: Lft | Sft, reporter: Repor
         raise UserError(f"models.{label}: tuning on {settings.processes} processes failed; see {run.log_path}")
 
 
-def build_examples(dataset: Dataset, builder: ContextBuilder, max_length: int) -> list[Example]:
-    """Every instance that has a response, as token ids and labels, in the order of the dataset."""
-    return [builder.example(instance, max_length=max_length) for instance in dataset if instance.response is not None]
-
-
 def last_checkpoint(directory: Path) -> Path | None:
     """The newest checkpoint that was written to its end."""
     return max(filter(_complete, directory.glob(f"{PREFIX_CHECKPOINT_DIR}-*")), key=_steps_of, default=None)
@@ -148,10 +149,29 @@ def _steps_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
 
 
-def _optimiser_steps(instances: int, settings: Lft | Sft) -> int:
-    batches = math.ceil(instances / (settings.micro_batch_size * settings.processes))
+def optimiser_steps(rows: int, settings: Lft | Sft) -> int:
+    """How many steps tuning on so many rows takes in all."""
+    return settings.steps or max(math.ceil(settings.epochs * _steps_per_epoch(rows, settings)), 1)
+
+
+def _steps_per_epoch(rows: int, settings: Lft | Sft) -> int:
+    batches = math.ceil(rows / (settings.micro_batch_size * settings.processes))
     accumulate = settings.batch_size // (settings.micro_batch_size * settings.processes)
-    return max(math.ceil(settings.epochs * max(math.ceil(batches / accumulate), 1)), 1)
+    return max(math.ceil(batches / accumulate), 1)
+
+
+def _checkpoint_steps(rows: int, steps: int, settings: Lft | Sft) -> int:
+    """Steps between checkpoints: about an epoch."""
+    epochs = steps / _steps_per_epoch(rows, settings) if settings.steps else settings.epochs
+    return max(1, math.ceil(steps / math.ceil(epochs)))
+
+
+def keep_logs(trainer: Any, directory: Path) -> None:
+    """Has TensorBoard's files written to a directory, unless TENSORBOARD_LOGGING_DIR names another."""
+    for callback in trainer.callback_handler.callbacks:
+        # They would stand among the checkpoints, which go when tuning is done.
+        if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+            callback.logging_dir = str(directory)
 
 
 def tuning_dtype(settings: Lft | Sft, device: torch.device) -> torch.dtype:
@@ -208,6 +228,7 @@ def training_arguments(settings: Lft | Sft, device: torch.device, seed: int, dir
         "gradient_accumulation_steps": settings.batch_size // (settings.micro_batch_size * settings.processes),
         "learning_rate": settings.learning_rate,
         "num_train_epochs": settings.epochs,
+        "max_steps": settings.steps or -1,
         "lr_scheduler_type": settings.scheduler,
         # A share of all steps, which only the trainer knows; 1 would mean a single step.
         "warmup_steps": min(settings.warmup_ratio, 1 - 1e-9),

@@ -22,6 +22,7 @@ from itaudit.engine.checks import check_models, other_base
 from itaudit.engine.context import ContextBuilder
 from itaudit.engine.detect_stage import Fill, detect_responses, detected
 from itaudit.engine.device_lock import held_device
+from itaudit.engine.evaluate_stage import evaluate_responses, evaluated
 from itaudit.engine.generate import Query, build_queries, generate_responses
 from itaudit.engine.heart import Cancelled
 from itaudit.engine.imported import import_responses
@@ -34,6 +35,7 @@ from itaudit.engine.score import score_responses
 from itaudit.engine.trace_stage import trace_responses
 from itaudit.engine.tune import tune_in_processes, tune_model
 from itaudit.errors import UserError
+from itaudit.evaluation.judge_task import evaluation_judge
 from itaudit.recipe import Recipe
 from itaudit.runs.detections import Detector
 from itaudit.runs.lineage import lineage_of
@@ -58,6 +60,9 @@ def plan(recipe: Recipe) -> list[tuple[str, str]]:
         if recipe.detect.detectors:
             stages.append(("detect", label))
         stages += [("trace", label), ("causes", label)]
+    if recipe.evaluate.judge is not None:
+        # Last, since it compares models.
+        stages.append(("evaluate", ""))
     return stages
 
 
@@ -69,6 +74,8 @@ def finished(run: Run, stage: str, model: str) -> bool:
         return run.model_dir(model).is_dir()
     if stage == "detect":
         return detected(model, run)
+    if stage == "evaluate":
+        return evaluated(run)
     return run.table(_TABLES[stage], model).closed
 
 
@@ -106,6 +113,8 @@ class Worker:
         if "judge" in self.recipe.detect.detectors:
             # It is asked last, after hours perhaps.
             judge_settings(self.run, {})
+        if self.recipe.evaluate.judge is not None:
+            evaluation_judge(self.recipe.evaluate, {})
         self._found = check_models(self.recipe, files, self.device, waiting)
         for label, found in self._found.items():
             if told := other_base(found, files):
@@ -116,6 +125,11 @@ class Worker:
             if isinstance(settings, Lft | Sft):
                 self._tune(label, settings, files)
             self._answer(label, settings)
+        if self.recipe.evaluate.judge is not None and not evaluated(self.run):
+            self.reporter.check()
+            # A local judge wants the memory.
+            self._release_base()
+            evaluate_responses(self.run, self.reporter, held=str(self.device))
 
     def _check_what_was_taken_over(self) -> None:
         """Answers of the base model that another run computed count only where they would come out the same here."""

@@ -193,7 +193,17 @@ def _recipe_table(plain: dict[str, Any], variant: Variant, size: int | None, see
         table.setdefault("data", {})["limit"] = size
     if variant.models:
         table["models"] = {label: plain["models"][label] for label in variant.models}
+        _leave_out_pairs(table)
     return table
+
+
+def _leave_out_pairs(table: dict[str, Any]) -> None:
+    """Takes away the pairs of `[evaluate]` of which the variant lacks a model."""
+    evaluate = table.get("evaluate")
+    if isinstance(evaluate, dict) and isinstance(evaluate.get("pairs"), list):
+        there = {"base", *table["models"]}
+        pairs = [pair for pair in evaluate["pairs"] if not isinstance(pair, str) or there.issuperset(pair.split(":"))]
+        table["evaluate"] = {**evaluate, "pairs": pairs}
 
 
 def _sized(data: dict[str, Any], size: int) -> bool:

@@ -1,1 +1,1 @@
-"""Reports of runs and experiments: tables, plots, one HTML file, Markdown, exports. No torch, no screens."""
+"""Reports of experiments and runs: the same tables in HTML, Markdown, CSV and Parquet. No torch, no screens."""

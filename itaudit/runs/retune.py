@@ -186,14 +186,14 @@ def retune(plan: RetunePlan, labels: Sequence[str], *, name: str = "", span: Pla
     table["models"] = {label: model for label, model in table["models"].items() if label in labels}
     child = Run.create(parent.path.parent, check_recipe(table, "the re-tune"))
     try:
-        shared = _shared(parent)
+        shared = computed_with(parent)
         rows = tuple(change.index for change in plan.changes)
         write_lineage(child, Lineage(parent.path, (plan.before, plan.data), rows, span, shared))
         if parent.prompts_path.exists():
-            for path in (parent.transforms_path, parent.prompts_path):
+            for path in prompt_files(parent):
                 _take_over(parent, child, path)
             if shared is not None:
-                for path in _base_tables(parent):
+                for path in base_tables(parent):
                     _take_over(parent, child, path)
     except OSError as error:
         raise UserError(f"{child.path}: can't write the new run: {error.strerror}; delete it and try again") from None
@@ -211,15 +211,15 @@ def drop_unless_same(run: Run, device: str, base: str) -> str:
     shared = lineage.shared
     if shared.device == device and shared.base == base:
         return ""
-    for path in _base_tables(run):
+    for path in base_tables(run):
         path.unlink(missing_ok=True)
     write_lineage(run, Lineage(lineage.parent, lineage.data, lineage.edited, lineage.span))
     was, now = (shared.device, device) if shared.device != device else (shared.base, base)
     return f"the base model answers anew: {lineage.parent.name} was computed with {was}, and this run with {now}"
 
 
-def _shared(parent: Run) -> Shared | None:
-    """What the parent's base answers were computed with; None where they can't be taken for what would come now."""
+def computed_with(parent: Run) -> Shared | None:
+    """What a run's base answers were computed with; None where they can't be taken for what would come now."""
     base, device = parent.base(), parent.state().device
     responses = parent.table("responses", BASE)
     if not (base and device and responses.closed):
@@ -232,7 +232,12 @@ def _shared(parent: Run) -> Shared | None:
     return Shared(device, str(base["path"]))
 
 
-def _base_tables(run: Run) -> list[Path]:
+def prompt_files(run: Run) -> tuple[Path, ...]:
+    """The files that hold the prompts and what they were made from; a run has its prompts once the last is there."""
+    return (run.transforms_path, run.prompts_dataset_path, run.output_spaces_path, run.prompts_path)
+
+
+def base_tables(run: Run) -> list[Path]:
     """The files that hold what the base model said, and what its tokens read as."""
     tables = [run.table(kind, BASE) for kind in ("responses", "scores")]
     return [run.vocabulary_path, *(table.whole for table in tables if table.closed)]

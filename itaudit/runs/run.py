@@ -111,6 +111,8 @@ class Run:
         self.ratings_path = self.path / "ratings.jsonl"
         self.dataset_path = self.path / "dataset.arrow"
         self.prompts_path = self.path / "prompts.arrow"
+        self.prompts_dataset_path = self.path / "prompts_dataset.arrow"
+        self.output_spaces_path = self.path / "output_spaces.json"
         self.vocabulary_path = self.path / "vocabulary.arrow"
         self.base_path = self.path / "base.json"
         self.detect_status_path = self.path / "detections" / "status.json"
@@ -251,6 +253,11 @@ class Run:
         if not self.dataset_path.exists():
             raise UserError(f"{self.path}: the dataset is not read yet; `itaudit resume {self.path}` goes on")
         return Dataset.open(self.dataset_path)
+
+    @cached_property
+    def prompts_dataset(self) -> Dataset | None:
+        """The instances that the prompts were made from, in their order; None in runs from before it was kept."""
+        return Dataset.open(self.prompts_dataset_path) if self.prompts_dataset_path.exists() else None
 
     @cached_property
     def _prompts(self) -> tuple[Prompt, ...]:

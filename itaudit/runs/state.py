@@ -8,7 +8,7 @@ from typing import Any, Literal
 from itaudit.runs.events import Event
 
 JobState = Literal["new", "queued", "running", "done", "failed", "cancelled"]
-StageName = Literal["prepare", "tune", "generate", "score", "detect", "trace", "causes"]
+StageName = Literal["prepare", "tune", "generate", "score", "detect", "trace", "causes", "evaluate"]
 LOSSES_KEPT = 2000
 """Points of a loss curve that are kept; of a longer one every other point goes, so that its whole length stays."""
 

@@ -216,6 +216,10 @@ class GrowingTable:
         """Changes whenever there is more to read."""
         return self.closed, len(self._part_files())
 
+    def files(self) -> list[Path]:
+        """The files that its rows stand in now."""
+        return [self.whole] if self.closed else self._part_files()
+
     @contextmanager
     def held(self, check: Callable[[], None]) -> Iterator[None]:
         """Waits until nobody else fills the table by this lock, since several would append the same rows twice.

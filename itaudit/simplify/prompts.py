@@ -1,6 +1,7 @@
 """Prompts for models: text files with `{instruction}`, `{input}`, `{response}` and `{history}` in them."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from itaudit import atomic, paths
@@ -40,15 +41,16 @@ def editable_prompt(name: str, ours: Path = _OWN) -> Path:
     return own
 
 
-def read_prompt(name: str, ours: Path = _OWN) -> str:
-    """The text of a prompt. Raises UserError where it can't be read, or has no place for the response."""
+def read_prompt(name: str, ours: Path = _OWN, needs: Sequence[str] = ("response",)) -> str:
+    """The text of a prompt. Raises UserError where it can't be read, or lacks a place that it `needs`."""
     path = prompt_path(name, ours)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: can't read the prompt as UTF-8 text: {error}") from None
-    if "{response}" not in text:
-        raise UserError(f"{path}: has no {{response}} in it, where the response would stand", code=2)
+    for place in needs:
+        if f"{{{place}}}" not in text:
+            raise UserError(f"{path}: has no {{{place}}} in it, where the {place} would stand", code=2)
     return text
 
 

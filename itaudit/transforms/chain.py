@@ -9,8 +9,22 @@ import numpy as np
 from itaudit.data.dataset import Dataset
 from itaudit.data.edited import EditedRow, with_rows
 from itaudit.errors import UserError
-from itaudit.steps import AnyStep, Definition, Examples, Ifd, Longest, Random, Score, Shortest, Simplified
+from itaudit.steps import (
+    AnyStep,
+    ChooseTasks,
+    Definition,
+    Examples,
+    Ifd,
+    Longest,
+    PerTask,
+    Random,
+    Score,
+    Shortest,
+    Simplified,
+    Words,
+)
 from itaudit.transforms.subsets import check_size, column_numbers, finite, random_positions, ranked, response_lengths
+from itaudit.transforms.task_subsets import of_each_task, of_tasks
 from itaudit.transforms.task_variants import Tasks, with_definitions, with_examples
 
 Difficulties = Callable[[Dataset, Ifd], Sequence[float | None]]
@@ -62,6 +76,8 @@ def _carried_out(
             check_size(step.k, len(dataset))
             lengths = response_lengths(dataset, step.unit)
             return dataset.select(ranked(lengths, step.k, "highest" if isinstance(step, Longest) else "lowest")), []
+        case Words():
+            return _by_words(dataset, step)
         case Random():
             check_size(step.k, len(dataset))
             return dataset.select(random_positions(dataset, step)), []
@@ -76,6 +92,22 @@ def _carried_out(
             return with_definitions(dataset, step, tasks)
         case Examples():
             return with_examples(dataset, step, tasks)
+        case PerTask():
+            return of_each_task(dataset, step)
+        case ChooseTasks():
+            return of_tasks(dataset, step, tasks)
+
+
+def _by_words(dataset: Dataset, step: Words) -> tuple[Dataset, list[str]]:
+    lengths = response_lengths(dataset, "words")
+    answered = dataset.table.column("response").is_valid().to_numpy()
+    inside = (lengths >= step.at_least) & (lengths <= (step.at_most or np.inf)) & answered
+    if not inside.any():
+        if not answered.any():
+            raise UserError("leaves no instance: none has a response", code=2)
+        shortest, longest = lengths[answered].min(), lengths[answered].max()
+        raise UserError(f"leaves no instance; the responses there are have {shortest:,} to {longest:,} words", code=2)
+    return dataset.select(np.flatnonzero(inside).tolist()), []
 
 
 def _by_difficulty(dataset: Dataset, step: Ifd, difficulties: Difficulties | None) -> tuple[Dataset, list[str]]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from itaudit.analysis.output_space import OutputSpace, normalised, output_space
 from itaudit.data.dataset import Dataset
@@ -39,22 +41,36 @@ class Tasks:
         self._whole = whole
         self._spaces: dict[int, OutputSpace] = {}
 
-    @cached_property
-    def accepted(self) -> dict[int, list[tuple[str, tuple[str, ...]]]]:
-        """Input and accepted outputs of every instance, by the number of its task."""
-        found: dict[int, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
-        table = self._whole.table.select(["record", "input", "response", "references"])
-        for batch in table.to_batches(max_chunksize=8192):
-            for record, input, response, references in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-                outputs = references if references is not None else [] if response is None else [response]
-                found[record].append((input, tuple(outputs)))
+    def accepted(self, record: int) -> list[tuple[str, tuple[str, ...]]]:
+        """Input and accepted outputs of every instance of a task."""
+        rows = self._rows[record]
+        table = self._whole.table.select(["input", "response", "references"]).take(pa.array(rows, pa.int64()))
+        found = []
+        for input, response, references in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            outputs = references if references is not None else [] if response is None else [response]
+            found.append((input, tuple(outputs)))
         return found
+
+    @cached_property
+    def _rows(self) -> dict[int, list[int]]:
+        """Where the instances of each task stand. Texts are read task by task: all of them may not fit into memory."""
+        rows: dict[int, list[int]] = defaultdict(list)
+        for row, record in enumerate(self._whole.table.column("record").to_pylist()):
+            rows[record].append(row)
+        return rows
 
     def space(self, record: int) -> OutputSpace:
         """The output space of a task."""
         if record not in self._spaces:
-            self._spaces[record] = output_space([o for _, outputs in self.accepted[record] for o in outputs])
+            self._spaces[record] = output_space([o for _, outputs in self.accepted(record) for o in outputs])
         return self._spaces[record]
+
+
+def output_spaces(part: Dataset, whole: Dataset) -> dict[str, OutputSpace]:
+    """The output space of every task that has instances in `part`, by its name, told from all that `whole` has."""
+    tasks = Tasks(whole)
+    records = [record for record in pc.unique(part.table["record"]).to_pylist() if record in part.tasks]
+    return {part.tasks[record]["name"]: tasks.space(record) for record in records}
 
 
 def with_definitions(dataset: Dataset, step: Definition, tasks: Tasks) -> tuple[Dataset, list[str]]:
@@ -100,7 +116,7 @@ def with_examples(dataset: Dataset, step: Examples, tasks: Tasks) -> tuple[Datas
             if step.variant == "original":
                 examples = own[: step.count]
             else:
-                examples = delusive_examples(task["name"], own, tasks.accepted[record], tasks.space(record), step)
+                examples = delusive_examples(task["name"], own, tasks.accepted(record), tasks.space(record), step)
             if len(examples) < step.count:
                 short.append(f"{task['name']} ({len(examples)})")
         made[record] = _laid_out(task, {"Positive Examples": examples}, shown=step.variant != "none")

@@ -106,13 +106,18 @@ class ItauditApp(App[None]):
         with told(self):
             write_config({"theme": theme.name})
 
-    def _screen_of(self, path: Path) -> Screen[None]:
-        """The screen for a run or a dataset; raises UserError where the path is neither."""
+    def _screen_of(self, path: Path, label: str = "", prompt_id: str | None = None) -> Screen[None]:
+        """The screen for a run, an experiment or a dataset; raises UserError where the path is none of them."""
         from itaudit.runs.run import Run, is_run
 
         if is_run(path):
             run = Run(path)
-            return self._stepper(run) if run.prompts() else self._live(run)
+            return self._stepper(run, label, prompt_id) if run.prompts() else self._live(run)
+        # A run need not wait for what reads experiments.
+        from itaudit.experiments.experiment import is_experiment
+
+        if is_experiment(path):
+            return self._experiment(path)
         return self._dataset(path)
 
     def _home(self) -> Screen[None]:
@@ -120,10 +125,16 @@ class ItauditApp(App[None]):
 
         return HomeScreen(self.runs_dir)
 
-    def _stepper(self, run: "Run") -> Screen[None]:
+    def _stepper(self, run: "Run", label: str = "", prompt_id: str | None = None) -> Screen[None]:
         from itaudit.tui.screens.stepper import StepperScreen
 
-        return StepperScreen(run)
+        return StepperScreen(run, label=label, prompt_id=prompt_id)
+
+    def _experiment(self, path: Path) -> Screen[None]:
+        from itaudit.experiments.experiment import Experiment
+        from itaudit.tui.screens.experiment import ExperimentScreen
+
+        return ExperimentScreen(Experiment(path))
 
     def _live(self, run: "Run") -> Screen[None]:
         from itaudit.tui.screens.live import LiveScreen
@@ -141,9 +152,12 @@ class ItauditApp(App[None]):
 
         return DatasetScreen(source, index=index, highlights=highlights, version=version)
 
-    def open_run(self, path: Path) -> None:
-        """Shows the responses of a run, or the job while there are no prompts yet."""
-        self._open(partial(self._screen_of, path))
+    def open_run(self, path: Path, label: str = "", prompt_id: str | None = None) -> None:
+        """Shows the responses of a run, or the job while there are no prompts yet; or an experiment.
+
+        A `label` and a prompt's id say where in the responses to stand.
+        """
+        self._open(partial(self._screen_of, path, label, prompt_id))
 
     def open_live(self, path: Path) -> None:
         """Shows the job of a run."""

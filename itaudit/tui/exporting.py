@@ -31,15 +31,15 @@ def write_prompt(run: Run, prompt: Prompt, answers: Sequence[Answer]) -> Path:
 
 def prompt_markdown(run: Run, prompt: Prompt, answers: Sequence[Answer]) -> str:
     """A prompt with every model's answer: its tokens with class and KL, and the sources of its spans."""
-    lines = [f"# {_inline(run.name)}: prompt {_inline(prompt.id)}", "", *_fenced(prompt.prompt), ""]
+    lines = [f"# {inline(run.name)}: prompt {inline(prompt.id)}", "", *fenced(prompt.prompt), ""]
     if prompt.reference:
-        lines += ["Reference:", "", *_fenced(prompt.reference), ""]
+        lines += ["Reference:", "", *fenced(prompt.reference), ""]
     for answer in answers:
         lines += [f"## {answer.label}", ""]
         if answer.response is None:
             lines += ["Not answered yet.", ""]
             continue
-        lines += [*_fenced(answer.text), "", f"Finished: {answer.response.finish}.", ""]
+        lines += [*fenced(answer.text), "", f"Finished: {answer.response.finish}.", ""]
         lines += [*_tokens(run, answer), *_marks(answer), *_spans(answer)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -73,7 +73,7 @@ def _tokens(run: Run, answer: Answer) -> Iterator[str]:
 def _marks(answer: Answer) -> Iterator[str]:
     for mark in answer.marks:
         text = _code(visible_line(mark.text))
-        yield f"- {label_mark(mark.label)} {_inline(mark.label)} {mark.start}–{mark.end}: {text}, {_whose(mark)}"
+        yield f"- {label_mark(mark.label)} {inline(mark.label)} {mark.start}–{mark.end}: {text}, {_whose(mark)}"
     for flag in answer.flags:
         if flag.mark is None:
             scores = ", ".join(f"{name} {score:.2f}" for name, score in flag.scores.items())
@@ -84,10 +84,10 @@ def _marks(answer: Answer) -> Iterator[str]:
 
 
 def _whose(mark: Mark) -> str:
-    whose = f"by {_inline(mark.by)}"
+    whose = f"by {inline(mark.by)}"
     if mark.detector:
-        whose += f", on what {_inline(mark.detector)} flagged"
-    return f"{whose}: {_inline(mark.note)}" if mark.note else whose
+        whose += f", on what {inline(mark.detector)} flagged"
+    return f"{whose}: {inline(mark.note)}" if mark.note else whose
 
 
 def _spans(answer: Answer) -> Iterator[str]:
@@ -101,15 +101,15 @@ def _spans(answer: Answer) -> Iterator[str]:
 def _sources(span: Span) -> Iterator[str]:
     for rank, source in enumerate(span.sources, 1):
         words = ", ".join(f"{visible_line(word)} {score:.2f}" for word, score in source.words)
-        yield f"{rank}. #{source.index} {_inline(source.instruction)} (BM25 {source.score:.2f}: {_inline(words)})"
+        yield f"{rank}. #{source.index} {inline(source.instruction)} (BM25 {source.score:.2f}: {inline(words)})"
         for evidence in source.evidence:
             text = _code(visible_line(evidence.text))
-            yield f"   - {_inline(evidence.field)} {evidence.start}–{evidence.end}: {text}"
+            yield f"   - {inline(evidence.field)} {evidence.start}–{evidence.end}: {text}"
     if not span.sources:
         yield "No sources."
 
 
-def _fenced(text: str) -> list[str]:
+def fenced(text: str) -> list[str]:
     """A block of text that no backticks inside can end."""
     shown = visible(text)
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
@@ -125,6 +125,6 @@ def _code(text: str) -> str:
     return f"{ticks}{pad}{text}{pad}{ticks}".replace("|", "\\|")
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     """Text on one line that Markdown takes for text."""
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", visible_line(text))

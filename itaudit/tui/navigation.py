@@ -13,8 +13,8 @@ from itaudit.trace.types import Evidence
 class Navigator(Protocol):
     """The app as screens see it."""
 
-    def open_run(self, path: Path) -> None:
-        """Shows the responses of a run."""
+    def open_run(self, path: Path, label: str = "", prompt_id: str | None = None) -> None:
+        """Shows the responses of a run, those of a model to a prompt where they are named; or an experiment."""
 
     def open_live(self, path: Path) -> None:
         """Shows a run at work."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itaudit.analysis.intervals import difference, estimate, means, pooled, quotient
+from itaudit.analysis.intervals import contrast, difference, estimate, means, pooled, quotient
 
 
 def drawn(rng: np.random.Generator, prompts: int, mean: float) -> dict[str, tuple[float, float]]:
@@ -69,3 +69,11 @@ def test_one_prompt_has_no_interval() -> None:
 
 def test_seeds_add_up_prompt_by_prompt() -> None:
     assert pooled([{"a": (1.0, 2.0)}, {"a": (3.0, 4.0), "b": (5.0, 6.0)}]) == {"a": (4.0, 6.0), "b": (5.0, 6.0)}
+
+
+def test_a_contrast_is_a_difference_of_differences() -> None:
+    first, second = means({"a": 5.0, "b": 7.0}), means({"a": 1.0, "b": 2.0})
+    third, fourth = means({"a": 2.0, "b": 3.0}), means({"a": 1.0, "b": 1.0})
+    found = contrast([(1, first), (-1, second), (-1, third), (1, fourth)])
+    assert found.value == pytest.approx(6 - 1.5 - 2.5 + 1)
+    assert contrast([(1, first), (-1, second)]) == difference(first, second)

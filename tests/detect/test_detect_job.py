@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from itaudit.detect.job import DetectStatus, cancel_detecting, detect_status, start_detecting
+from itaudit.detect.job import AskingStatus, cancel_detecting, detect_status, start_detecting
 from itaudit.detect.judge_task import judge_task
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
@@ -34,7 +34,7 @@ def judge_options(server: Server) -> Sequence[str]:
     return ["--detector", "judge", "--engine", "endpoint", "--base-url", server.base_url, "--judge-model", "tiny"]
 
 
-def wait(run: Run, seconds: float = 60.0) -> DetectStatus:
+def wait(run: Run, seconds: float = 60.0) -> AskingStatus:
     until = time.monotonic() + seconds
     while (status := detect_status(run)) is not None and status.at_work:
         assert time.monotonic() < until, status

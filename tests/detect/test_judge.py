@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itaudit.detect.controls import draw_controls
-from itaudit.detect.judge import PROMPTS, Asked, BrokenAnswer, ask, read_answer
+from itaudit.detect.fenced import BrokenAnswer
+from itaudit.detect.judge import PROMPTS, Asked, ask, read_answer
 from itaudit.detect.occurrences import occurrences
 from itaudit.runs.detections import Detection
 from itaudit.simplify.prompts import read_prompt

@@ -9,7 +9,7 @@ import pytest
 
 from itaudit.detect.job import detect_status, start_detecting
 from itaudit.detect.judge_task import answers_path, judge_task
-from itaudit.detect.judging import Judging
+from itaudit.detect.span_judging import SpanJudging
 from itaudit.runs.run import Run
 from tests.transformers_serve import transformers_serve
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 KNOWN = ("cut off", "led astray, or can't judge", "holds no JSON object", "refuses", "answered nothing", "none of the")
 
 
-def finish(run: Run, label: str, changes: dict[str, object], seconds: float) -> Judging:
+def finish(run: Run, label: str, changes: dict[str, object], seconds: float) -> SpanJudging:
     """Judges a model's responses in a job, and checks what is told of each."""
     judge_task(run, label, changes)
     start_detecting(run, ["judge"], [label])
@@ -27,7 +27,7 @@ def finish(run: Run, label: str, changes: dict[str, object], seconds: float) -> 
         assert time.monotonic() < until, (status, run.detect_log_path.read_text())
         time.sleep(0.2)
     assert (status.state, status.error) == ("done", ""), run.detect_log_path.read_text()
-    judging = Judging(run, label, judge_task(run, label, changes))
+    judging = SpanJudging(run, label, judge_task(run, label, changes))
     for case in judging.cases:
         found = run.detection("judge", label, case.prompt.id)
         assert found.problem == "" or any(problem in found.problem for problem in KNOWN), found

@@ -24,7 +24,7 @@ def test_a_value_with_a_comma_stands_in_quotes() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("longst:k=5", "no step 'longst'; there are longest, shortest, random"),
+        ("longst:k=5", "no step 'longst'; there are longest, shortest, words"),
         ("longest", "k is required, and missing; longest has the keys k, unit ('words')"),
         ("longest:n=5", "no key 'n'; longest has the keys k"),
         ("longest:k=0", "k: Input should be greater than or equal to 1, not '0'"),
@@ -32,6 +32,8 @@ def test_a_value_with_a_comma_stands_in_quotes() -> None:
         ("longest:5", "'5' is not key=value; longest has the keys"),
         ("longest:k=5,k=6", "k is given twice"),
         ("longest:k=5,unit=pages", "unit: Input should be 'words' or 'characters', not 'pages'"),
+        ("words:", "give at_least, at_most or both"),
+        ("words:at_least=5,at_most=4", "at_most=4 is below at_least=5"),
         ("definition:variant=simple", "variant: Input should be 'original', 'simplified' or 'empty'"),
         ("examples:variant=wrong", "variant: Input should be 'original', 'delusive' or 'none'"),
         ("definition:variant=empty,file=x.toml", "file brings simplified definitions, and variant=empty has no use"),

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from itaudit.data.dataset import Dataset
+from itaudit.data.load import load
 from itaudit.errors import UserError
 from itaudit.steps import Ifd
 from itaudit.transforms import apply, parse_steps
@@ -28,6 +30,21 @@ def test_the_longest_keep_their_order_and_ties_go_to_the_earlier_row(alpaca: Mak
     assert chosen(dataset, "shortest:k=2") == [0, 3]
     assert chosen(dataset, "longest:k=2,unit=characters") == [1, 5]
     assert chosen(dataset, "shortest:k=3,unit=characters") == [0, 2, 3]
+
+
+def test_words_bound_the_responses_from_either_side(alpaca: Make) -> None:
+    dataset = alpaca(["one", "one two three", "a b", "", "x  y z q"])
+    assert chosen(dataset, "words:at_least=2,at_most=3") == [1, 2]
+    assert chosen(dataset, "words:at_least=3") == [1, 4]
+    assert chosen(dataset, "words:at_most=1") == [0, 3]
+    with pytest.raises(UserError, match=r"words:at_least=9,at_most=0: leaves no instance; .* have 0 to 4 words"):
+        chosen(dataset, "words:at_least=9")
+
+
+def test_a_prompt_without_a_response_is_no_response_of_no_words(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b", "completion": "one"}\n')
+    assert chosen(load(str(path)), "words:at_most=3") == [1]
 
 
 def test_a_random_draw_depends_on_seed_and_ids_alone(alpaca: Make) -> None:

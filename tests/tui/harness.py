@@ -58,8 +58,8 @@ class Harness(App[None]):
     def on_mount(self) -> None:
         self.push_screen(self.shown())
 
-    def open_run(self, path: Path) -> None:
-        self.went.append(("run", path))
+    def open_run(self, path: Path, label: str = "", prompt_id: str | None = None) -> None:
+        self.went.append(("run", path, label, prompt_id) if label else ("run", path))
 
     def open_live(self, path: Path) -> None:
         self.went.append(("live", path))

@@ -24,6 +24,7 @@ from itaudit.tui.marking import MarkActions
 from itaudit.tui.navigation import navigator
 from itaudit.tui.proving import Proving
 from itaudit.tui.rating import RatingActions
+from itaudit.tui.step_beside import BesideActions
 from itaudit.tui.step_layout import LAYOUTS, PANELS, Chosen, PanelName, layout_of, seen
 from itaudit.tui.step_searching import SearchActions
 from itaudit.tui.step_tracing import TraceActions
@@ -48,7 +49,7 @@ def _binding(id: str, keys: str, action: str, short: str, tooltip: str, *, show:
 _ORDER = """
 prompt-next prompt-previous token-previous token-next flagged-next flagged-previous
 model-1 model-2 model-3 model-4 model-5 model-6 model-7 model-8 model-9
-mark label confirm dismiss trace mend prove retune open compare proofs
+mark label confirm dismiss trace mend prove retune open beside compare proofs
 source-previous source-next panel-next search select flag undo
 statistics order filter copy export live rate
 """
@@ -60,7 +61,9 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving, RatingActions):
+class StepperScreen(
+    FlagActions, MarkActions, TraceActions, SearchActions, Explaining, Proving, RatingActions, BesideActions
+):
     """Steps through the responses of a run."""
 
     CSS_PATH = "stepper.tcss"
@@ -93,9 +96,16 @@ class StepperScreen(FlagActions, MarkActions, TraceActions, SearchActions, Expla
         _binding("back", "escape", "back", "back", "Drop selection, clear search, go back"),
     ]
 
-    def __init__(self, run: Run, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, run: Run, now: Callable[[], float] = time.time, *, label: str = "", prompt_id: str | None = None
+    ) -> None:
+        """`label` and `prompt_id` say where to stand; the last model and the first prompt listed where they are not."""
         super().__init__()
         self.stepping = Stepping(run, now)
+        if label in self.stepping.models:
+            self.stepping.choose_model(label)
+        if any(row.prompt.id == prompt_id for row in self.stepping.rows):
+            self.stepping.prompt_id = prompt_id
         self.chosen = Chosen()
         self._problem = ""
 

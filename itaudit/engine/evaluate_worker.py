@@ -1,0 +1,84 @@
+"""The evaluate worker: one process in which a judge looks at the answers of a run, or of an experiment's runs.
+
+`python -m itaudit.engine.evaluate_worker PATH [--question NAME …] [--model LABEL …] [--pair A:B …]`; without names,
+what the recipe asks. Exit code 0 done, 1 failed, 3 cancelled. What is done stays done, and nobody is asked twice.
+"""
+
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import filelock
+
+from itaudit.engine.evaluate_stage import Work, judge_answers
+from itaudit.engine.job import Job, await_announcement, carry_out
+from itaudit.engine.judging_engines import AnyJudging
+from itaudit.engine.model_detectors import Calls
+from itaudit.errors import UserError
+from itaudit.evaluate_settings import Question
+from itaudit.experiments.evaluating import evaluation_paths, work_of
+
+
+class EvaluateJob(Job):
+    """The job of a judge on some runs."""
+
+    def __init__(self, status: Path, work: Work) -> None:
+        super().__init__(status)
+        self.work = work
+        self._judgings: Sequence[AnyJudging] = ()
+        self._began, self._begun_with = 0.0, 0
+
+    def carry_out(self) -> None:
+        judge_answers(self.work, Calls(self.check, self._done, self.wait_for), self._begin)
+
+    def _begin(self, judgings: Sequence[AnyJudging]) -> None:
+        self._judgings = judgings
+
+    def _done(self, count: int) -> None:
+        if not self._began:
+            # The first batch had to wait for its model.
+            self._began, self._begun_with = time.monotonic(), count
+
+    def progress(self) -> dict[str, Any]:
+        done = sum(len(judging.done) for judging in self._judgings)
+        spent, made = time.monotonic() - self._began, done - self._begun_with
+        return {
+            "stage": "evaluate",
+            "what": "judge" if self._judgings else "",
+            "done": done,
+            "total": sum(len(judging.cases) for judging in self._judgings),
+            "problems": sum(judging.problems for judging in self._judgings),
+            "rate": made / spent if self._began and made > 0 and spent > 0 else None,
+        }
+
+
+def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
+    parser = ArgumentParser(prog="python -m itaudit.engine.evaluate_worker")
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--announced", action="store_true")
+    parser.add_argument("--question", action="append", choices=get_args(Question), default=[])
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--pair", action="append", default=[])
+    chosen = parser.parse_args(arguments)
+    status, _ = evaluation_paths(chosen.path)
+    try:
+        work = work_of(chosen.path, chosen.question, chosen.model, chosen.pair)
+        status.parent.mkdir(exist_ok=True)
+        if chosen.announced:
+            await_announcement(status)
+        with filelock.FileLock(status.with_name("worker.lock"), blocking=False):
+            job = EvaluateJob(status, work)
+            return carry_out(job, job.carry_out)
+    except filelock.Timeout:
+        print(f"error: {chosen.path}: another worker is at work on its evaluation", file=sys.stderr)
+        return 1
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

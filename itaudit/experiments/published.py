@@ -1,0 +1,114 @@
+"""Published figures, and what the cells of an experiment give in their place."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from itaudit.analysis.intervals import estimate, quotient
+from itaudit.analysis.table import Column, Table, Value
+from itaudit.errors import UserError
+from itaudit.experiments.shift_tables import PAIRED
+from itaudit.experiments.shift_totals import Group, paired, shift_groups
+from itaudit.runs.cells import Cell
+
+_FOLDER = Path(__file__).parent / "published"
+METHODS = ("sft", "lft")
+"""The methods of the published ladder."""
+OVER = {"kl_top": "top 30 tokens", "kl": "whole vocabulary"}
+
+
+def published_names() -> list[str]:
+    """The names that `experiment.published` may say."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def read_published(name: str) -> dict[str, Any]:
+    """`title`, `source`, `about`, `note`, and where there are some `ladder` and `figures`.
+
+    Raises UserError where nothing is published under that name.
+    """
+    if name not in published_names():
+        raise UserError(f"experiment.published: no {name!r}; there are {', '.join(published_names())}", code=2)
+    return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def published_tables(name: str, cells: Sequence[Cell], reference: str) -> list[Table]:
+    """The published figures of a paper, its ladder above that of the cells; nothing where the name is empty.
+
+    A method of the ladder is read off the reference, where that is of the method, or else off its first model.
+    """
+    if not name:
+        return []
+    told = read_published(name)
+    tables = [_ladder(told, shift_groups(cells), reference)] if "ladder" in told else []
+    if "figures" in told:
+        columns = (Column("what", "published figure", "text"), Column("value", "value", "text"))
+        title = f"Published figures ({told['about']})"
+        # What is said of the ladder does not hold for the other figures.
+        note = told["figures_note"] if tables else told["note"]
+        tables.append(Table("published", title, columns, tuple(told["figures"]), note, told["source"]))
+    return tables
+
+
+def _ladder(told: dict[str, Any], groups: Sequence[Group], reference: str) -> Table:
+    columns = (
+        Column("from", "from", "text"),
+        Column("variant", "variant", "text"),
+        Column("size", "instances", "count"),
+        *(Column(f"kl_{method}", f"KL of {method.upper()} (nats)") for method in METHODS),
+        Column("times", "SFT, times LFT", "times", 2),
+        Column("over", "KL over", "text"),
+    )
+    published = f"published: {told['about']}"
+    rows: list[dict[str, Value]] = [
+        {
+            "from": published,
+            "size": rung["size"],
+            **{f"kl_{method}": rung[method] for method in METHODS},
+            "times": rung["sft"] / rung["lft"],
+            "over": OVER["kl_top"],
+        }
+        for rung in told["ladder"]
+    ]
+    rows += _rows_here(groups, reference)
+    note = f"{told['note']} Published figures have no intervals. {PAIRED}"
+    several = len({row.get("variant") for row in rows if row.get("variant")}) > 1
+    kept = tuple(column for column in columns if several or column.key != "variant")
+    return Table("published_ladder", told["title"], kept, tuple(rows), note, told["source"])
+
+
+def _rows_here(groups: Sequence[Group], reference: str) -> list[dict[str, Value]]:
+    """A row for each variant and size, over the top 30 tokens, as published, where the scores have that KL."""
+    rows: list[dict[str, Value]] = []
+    places = dict.fromkeys((group.variant, group.size) for group in groups)
+    for variant, size in places:
+        here = [group for group in groups if (group.variant, group.size) == (variant, size)]
+        by_method = {method: found for method in METHODS if (found := _of_method(here, method, reference))}
+        for measure, over in OVER.items():
+            known = {method: group for method, group in by_method.items() if group.totals(measure)}
+            if not known:
+                continue
+            cell = next(iter(known.values())).cells[0]
+            row: dict[str, Value] = {"from": f"here: {_about(cell)}", "variant": variant, "over": over}
+            row["size"] = _instances(cell) if size is None else size
+            row |= {f"kl_{method}": estimate(group.totals(measure)) for method, group in known.items()}
+            if len(known) == len(METHODS) and all(pair := paired(measure, known["sft"], known["lft"])):
+                row["times"] = quotient(*pair)
+            rows.append(row)
+    return rows
+
+
+def _of_method(groups: Sequence[Group], method: str, reference: str) -> Group | None:
+    found = sorted((group for group in groups if group.method == method), key=lambda group: group.label != reference)
+    return found[0] if found else None
+
+
+def _instances(cell: Cell) -> int | None:
+    return len(cell.run.dataset) if cell.run.dataset_path.exists() else None
+
+
+def _about(cell: Cell) -> str:
+    """The base model and the dataset of a cell, by their names."""
+    base = str(cell.run.base().get("name") or Path(cell.run.recipe.base.model).name)
+    return f"{base}, {Path(cell.run.recipe.data.path).stem}"

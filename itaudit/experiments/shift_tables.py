@@ -1,0 +1,192 @@
+"""How far each model moved from the base model: methods, each against the reference, and the ladder of sizes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from itaudit.analysis.intervals import Estimate, contrast, difference, estimate, quotient
+from itaudit.analysis.table import Column, Table, Value
+from itaudit.experiments.shift_totals import Group, paired, shift_groups
+from itaudit.runs.cells import Cell
+
+INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
+PAIRED = "Intervals are 95 %, by bootstrap over the prompts that both answered, resampled together."
+NOT_APART = "not apart"
+"""What is said of a difference whose interval holds no difference."""
+UNTOLD = "can't be told"
+"""What is said where there are too few prompts for an interval."""
+
+_PLACE = (
+    Column("variant", "variant", "text"),
+    Column("size", "instances", "count"),
+    Column("model", "model", "text"),
+)
+
+
+def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
+    """`methods`, `against_reference` and, where there are sizes, `size_ladder` and `size_ladder_times`.
+
+    Models that are not scored are left out, and so are tables with nothing to tell.
+    """
+    groups = shift_groups(cells)
+    found = [methods_table(groups), against_table(groups, reference), *ladder_tables(groups, reference)]
+    return [table for table in found if table.rows]
+
+
+def verdict(told: Estimate, null: float, above: str, below: str) -> str:
+    """A comparison in words: `above` or `below`, or that the two are not apart where the interval holds `null`."""
+    if told.value is None or told.low is None:
+        return UNTOLD
+    if not told.apart_from(null):
+        return NOT_APART
+    return above if told.value > null else below
+
+
+def methods_table(groups: Sequence[Group]) -> Table:
+    """A row for each variant, size and model: mean KL, shares of the shift classes, and how long it answers."""
+    columns: tuple[Column, ...] = (
+        *_PLACE,
+        Column("method", "method", "text"),
+        Column("seeds", "seeds", "count"),
+        Column("responses", "responses", "count"),
+        Column("tokens", "tokens", "count"),
+        Column("length", "tokens a response", digits=1),
+        Column("cut_off", "cut off", "share"),
+        Column("kl", "KL (nats)"),
+        Column("kl_top", "KL over top 30 (nats)"),
+        Column("unshifted", "unshifted", "share"),
+        Column("marginal", "marginal", "share"),
+        Column("shifted", "shifted", "share"),
+    )
+    rows: list[dict[str, Value]] = []
+    for group in groups:
+        measured: dict[str, Value] = {
+            name: estimate(totals)
+            for name in ("length", "kl", "kl_top", "unshifted", "marginal", "shifted")
+            if (totals := group.totals(name))
+        }
+        counts = {"responses": group.responses, "tokens": group.tokens, "cut_off": group.cut_off}
+        rows.append({**_place(group), "method": group.method, "seeds": len(group.seeds), **counts, **measured})
+    note = (
+        "KL is KL(tuned‖base), the mean over the positions of all responses. Shares are of positions, by the rank of "
+        f"the token among the base model's predictions. Cut off: responses that reached the longest length. {INTERVALS}"
+    )
+    if not any(len(group.seeds) > 1 for group in groups):
+        columns = tuple(column for column in columns if column.key != "seeds")
+    return Table("methods", "How far each model moved from the base model", _told(columns, rows), tuple(rows), note)
+
+
+def against_table(groups: Sequence[Group], reference: str) -> Table:
+    """A row for each model other than the reference that has one of the same variant, size and prompts."""
+    columns = (
+        *_PLACE,
+        Column("times", f"KL, times {reference}", "times", 2),
+        Column("kl_difference", f"KL above {reference} (nats)", "difference"),
+        Column("verdict", f"KL against {reference}", "text"),
+        Column("shifted_difference", f"share shifted above {reference}", "difference"),
+        Column("shifted_verdict", f"share shifted against {reference}", "text"),
+    )
+    rows: list[dict[str, Value]] = []
+    for group, beside in _beside(groups, reference):
+        row: dict[str, Value] = _place(group)
+        kl, shifted = paired("kl", group, beside), paired("shifted", group, beside)
+        if all(kl):
+            further = difference(*kl)
+            said = verdict(further, 0, "further from the base", "nearer to the base")
+            row |= {"times": quotient(*kl), "kl_difference": further, "verdict": said}
+        more = difference(*shifted)
+        said = verdict(more, 0, "more shifted", "less shifted")
+        rows.append({**row, "shifted_difference": more, "shifted_verdict": said})
+    note = (
+        f"Each model against {reference} of the same variant and size. {PAIRED} "
+        f"“{NOT_APART}”: the interval of the difference holds 0."
+    )
+    title = f"Each model against {reference}"
+    return Table("against_reference", title, _told(columns, rows), tuple(rows), note)
+
+
+def ladder_tables(groups: Sequence[Group], reference: str) -> list[Table]:
+    """KL of each model at each size with its rise, and how many times the reference's KL that is."""
+    sizes = sorted({group.size for group in groups if group.size is not None and group.totals("kl")})
+    if len(sizes) < 2:
+        return []
+    return [_ladder(groups, sizes, reference), _ladder_times(groups, sizes, reference)]
+
+
+def _ladder(groups: Sequence[Group], sizes: Sequence[int], reference: str) -> Table:
+    columns = (
+        Column("variant", "variant", "text"),
+        Column("model", "model", "text"),
+        *(Column(f"kl_{size}", f"KL at {size:,} (nats)") for size in sizes),
+        Column("rise", "rise", "difference"),
+        Column("verdict", "from the smallest to the largest", "text"),
+        Column("rise_above", f"rise above {reference}'s", "difference"),
+        Column("rise_verdict", f"rise against {reference}'s", "text"),
+    )
+    rungs = _rungs(groups)
+    rows: list[dict[str, Value]] = []
+    for (variant, label), by_size in rungs.items():
+        row: dict[str, Value] = {"variant": variant, "model": label}
+        row |= {f"kl_{size}": estimate(group.totals("kl")) for size, group in by_size.items()}
+        low, high = min(by_size), max(by_size)
+        if low < high:
+            rise = difference(*paired("kl", by_size[high], by_size[low]))
+            row |= {"rise": rise, "verdict": verdict(rise, 0, "rises", "falls")}
+            beside = rungs.get((variant, reference), {})
+            if label != reference and low in beside and high in beside:
+                ends = [by_size[high], by_size[low], beside[high], beside[low]]
+                more = contrast(list(zip((1, -1, -1, 1), paired("kl", *ends), strict=True)))
+                row |= {"rise_above": more, "rise_verdict": verdict(more, 0, "rises more", "rises less")}
+        rows.append(row)
+    note = (
+        "KL(tuned‖base) by the number of instances. Rise: from the smallest to the largest size that the model was "
+        f"tuned on. {PAIRED} “{NOT_APART}”: the interval of the difference holds 0."
+    )
+    return Table("size_ladder", "KL by the number of instances", _told(columns, rows), tuple(rows), note)
+
+
+def _ladder_times(groups: Sequence[Group], sizes: Sequence[int], reference: str) -> Table:
+    columns = (
+        Column("variant", "variant", "text"),
+        Column("model", "model", "text"),
+        *(Column(f"times_{size}", f"at {size:,}", "times", 2) for size in sizes),
+    )
+    rows: dict[tuple[str, str], dict[str, Value]] = {}
+    for group, beside in _beside(groups, reference):
+        kl = paired("kl", group, beside)
+        if group.size is not None and all(kl):
+            row = rows.setdefault((group.variant, group.label), {"variant": group.variant, "model": group.label})
+            row[f"times_{group.size}"] = quotient(*kl)
+    told = tuple(rows.values())
+    note = f"KL of each model, as a multiple of {reference}'s at the same variant and size. {PAIRED}"
+    title = f"KL as a multiple of {reference}'s, by the number of instances"
+    return Table("size_ladder_times", title, _told(columns, told), told, note)
+
+
+def _place(group: Group) -> dict[str, Value]:
+    return {"variant": group.variant, "size": group.size, "model": group.label}
+
+
+def _beside(groups: Sequence[Group], reference: str) -> Iterable[tuple[Group, Group]]:
+    """Each group with that of the reference in its place, where there is one with a seed and prompts in common."""
+    references = {(group.variant, group.size): group for group in groups if group.label == reference}
+    for group in groups:
+        beside = references.get((group.variant, group.size))
+        if beside is not None and group.label != reference:
+            mine, theirs = paired("length", group, beside)
+            if mine.keys() & theirs.keys():
+                yield group, beside
+
+
+def _rungs(groups: Sequence[Group]) -> dict[tuple[str, str], dict[int, Group]]:
+    found: dict[tuple[str, str], dict[int, Group]] = {}
+    for group in groups:
+        if group.size is not None and group.totals("kl"):
+            found.setdefault((group.variant, group.label), {})[group.size] = group
+    return found
+
+
+def _told(columns: Sequence[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:
+    """The columns that some row has something to tell in; the variant only where there are several."""
+    kept = [column for column in columns if any(row.get(column.key) not in (None, "") for row in rows)]
+    if len({row.get("variant") for row in rows}) < 2:
+        kept = [column for column in kept if column.key != "variant"]
+    return tuple(kept)

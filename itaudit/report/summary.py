@@ -1,0 +1,135 @@
+"""A report's summary in words, told of its tables; nothing is called a difference whose interval holds none."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from itaudit.analysis.intervals import Estimate
+from itaudit.analysis.table import Column, Table, Value
+from itaudit.experiments.shift_tables import NOT_APART, UNTOLD
+from itaudit.report.subjects import Subject
+from itaudit.report.verdicts import SAID, told, verdict_sentences, who
+
+MODELS_TOLD = 6
+"""Models whose shares are told one by one; the table has those of more."""
+
+_Row = Mapping[str, Value]
+
+
+def summary_of(subject: Subject, tables: Sequence[Table]) -> Iterator[str]:
+    """Sentences, the most important first."""
+    if not subject.finished:
+        yield "Not all of it is done yet: what follows tells of the models that are scored so far."
+    by_name = {table.name: table for table in tables}
+    for name, tell in _TELLERS.items():
+        # The ladder says more than each of its rungs.
+        if name in by_name and not (name == "against_reference" and "size_ladder_times" in by_name):
+            yield from tell(by_name[name], subject.reference)
+    for said in SAID:
+        if said.table in by_name:
+            yield from verdict_sentences(by_name[said.table], said, subject.reference)
+
+
+def _against(table: Table, reference: str) -> Iterator[str]:
+    by_verdict: dict[Value, list[str]] = {}
+    for row in table.rows:
+        by_verdict.setdefault(row.get("verdict"), []).append(f"{who(table, row)}, {told(table, row, 'times')}")
+    for said, models in by_verdict.items():
+        listed = "; ".join(models)
+        if said == NOT_APART:
+            yield f"By KL not apart from {reference} ({reference} = 1): {listed}."
+        elif said == UNTOLD:
+            yield f"Too few prompts to tell from {reference} by KL: {listed}."
+        elif said:
+            yield f"By KL {said} model than {reference} ({reference} = 1): {listed}."
+
+
+def _classes(table: Table, _reference: str) -> Iterator[str]:
+    """What the tokens of each model are to the base model, at its largest size; nothing where there are many models."""
+    rows = {(row.get("variant"), row.get("model")): row for row in table.rows}
+    if len(rows) > MODELS_TOLD:
+        return
+    for row in rows.values():
+        kl = f"; mean KL {told(table, row, 'kl')} nats" if isinstance(row.get("kl"), Estimate) else ""
+        yield (
+            f"Of the tokens of {who(table, row)} the base model would have said {told(table, row, 'unshifted')} "
+            f"itself, and {told(table, row, 'shifted')} are shifted{kl}."
+        )
+
+
+def _times(table: Table, reference: str) -> Iterator[str]:
+    """The multiple of the reference's KL over the whole ladder."""
+    for row in table.rows:
+        rungs = [
+            (column, one)
+            for column in table.columns
+            if isinstance(one := row.get(column.key), Estimate) and one.value is not None
+        ]
+        if not rungs:
+            continue
+        values = [one.value for _, one in rungs if one.value is not None]
+        apart = sum(one.apart_from(1) for _, one in rungs)
+        said = "at every one of them" if apart == len(rungs) else f"at {apart} of them" if apart else "at none of them"
+        yield (
+            f"The KL of {who(table, row)} is {min(values):.1f} to {max(values):.1f} times that of {reference} over "
+            f"{len(rungs)} sizes; {said} the interval leaves out that they are equal."
+        )
+
+
+def _rises(table: Table, reference: str) -> Iterator[str]:
+    sizes = [column.title.removeprefix("KL at ").removesuffix(" (nats)") for column in _rungs(table)]
+    over = f"from {sizes[0]} to {sizes[-1]} instances"
+    for row in table.rows:
+        name, said = who(table, row), row.get("verdict")
+        if said == NOT_APART:
+            yield f"The KL of {name} does not change {over} beyond its interval: {told(table, row, 'rise')} nats."
+        elif said not in (None, "", UNTOLD):
+            yield f"The KL of {name} {said} {over} by {told(table, row, 'rise')} nats."
+        more = row.get("rise_verdict")
+        if more == NOT_APART:
+            yield f"The rises of {name} and {reference} are not apart."
+        elif more not in (None, "", UNTOLD):
+            yield f"{name} {more} than {reference}, by {told(table, row, 'rise_above')} nats."
+
+
+def _published(table: Table, _reference: str) -> Iterator[str]:
+    published, here = [], []
+    for row in table.rows:
+        value = row.get("times")
+        if isinstance(value, float):
+            published.append(value)
+        elif isinstance(value, Estimate) and value.value is not None:
+            here.append(value.value)
+    if published:
+        beside = f"; here it is {_span(here)}" if here else ""
+        about = str(table.rows[0]["from"]).removeprefix("published: ")
+        yield f"Published for {about}: SFT's KL is {_span(published)} times LFT's{beside}."
+
+
+def _causes(table: Table, _reference: str) -> Iterator[str]:
+    """Of each model at its largest size, how many shifted words stand in answers to similar prompts."""
+    rows = {(row.get("variant"), row.get("model"), row.get("seed")): row for row in table.rows}
+    for row in rows.values():
+        if row.get("traced") is not None:
+            yield (
+                f"Of the shifted content words of {who(table, row)}, {told(table, row, 'traced')} stand in answers "
+                f"to similar prompts, where random instances would give {told(table, row, 'expected_instances')}: "
+                f"{row['verdict']}."
+            )
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _rungs(table: Table) -> Iterable[Column]:
+    return [column for column in table.columns if column.key.startswith("kl_")]
+
+
+_TELLERS: dict[str, Callable[[Table, str], Iterator[str]]] = {
+    "size_ladder_times": _times,
+    "size_ladder": _rises,
+    "against_reference": _against,
+    "methods": _classes,
+    "published_ladder": _published,
+    "causes": _causes,
+}

@@ -1,0 +1,129 @@
+"""Tables of results as text in a width: in one piece where they fit, else with intervals below, else in several."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from itaudit.analysis.intervals import Estimate
+from itaudit.analysis.table import Column, Table, Value, shown
+from itaudit.sanitize import visible_line
+from itaudit.tui.layout import shortened, text_cells, wrap
+
+GAP = 2
+HEAD = "bold $primary"
+MUTED = "$foreground-muted"
+WIDEST = 36
+"""Cells of a column of words at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A column as it is set: `title` and each row's texts line by line; words stand left, figures right."""
+
+    column: Column
+    title: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    width: int
+
+    @property
+    def words(self) -> bool:
+        return self.column.kind == "text"
+
+
+def table_text(table: Table, width: int) -> Content:
+    """A table with its title, and what there is to say on how to read it."""
+    lines = [Content.styled(visible_line(table.title), HEAD), Content()]
+    for number, band in enumerate(_bands(table, width)):
+        if number:
+            lines.append(Content())
+        lines += _lines(table, band)
+    for text in (table.note, f"Source: {table.source}" if table.source else ""):
+        if text:
+            lines.append(Content())
+            shown_text = visible_line(text)
+            lines += [
+                Content.styled(shown_text[line.start : line.end].rstrip(), MUTED) for line in wrap(shown_text, width)
+            ]
+    return Content("\n").join(lines)
+
+
+def _bands(table: Table, width: int) -> list[list[_Laid]]:
+    """The columns of each piece of the table: one where it fits, else each begins with the columns that name a row."""
+    whole = [_laid(table, column, below=False) for column in table.columns]
+    if _cells(whole) <= width:
+        return [whole]
+    laid = [_laid(table, column, below=True) for column in table.columns]
+    names = laid[: _named_by(table)]
+    # Counts say least, and can wait for the last piece.
+    others = sorted(laid[len(names) :], key=lambda column: column.column.kind == "count")
+    bands: list[list[_Laid]] = []
+    band = list(names)
+    for column in others:
+        if len(band) > len(names) and _cells([*band, column]) > width:
+            bands.append(band)
+            band = list(names)
+        band.append(column)
+    return [*bands, band]
+
+
+def _named_by(table: Table) -> int:
+    """How many columns at the beginning tell one row from the others."""
+    for count, column in enumerate(table.columns, 1):
+        if any(isinstance(row.get(column.key), Estimate | float) for row in table.rows):
+            return max(count - 1, 1)
+        keys = [column.key for column in table.columns[:count]]
+        if len({tuple(row.get(key) for key in keys) for row in table.rows}) == len(table.rows):
+            following = table.columns[count : count + 1]
+            # A name in words that stands beside still belongs to it.
+            return count + sum(each.kind == "text" and len(each.title) < 12 for each in following)
+    return 1
+
+
+def _cells(band: Sequence[_Laid]) -> int:
+    return sum(column.width for column in band) + GAP * (len(band) - 1)
+
+
+def _laid(table: Table, column: Column, *, below: bool) -> _Laid:
+    rows = tuple(_texts(row.get(column.key), column, below) for row in table.rows)
+    inner = max((text_cells(line) for row in rows for line in row), default=0)
+    if column.kind == "text":
+        inner = min(inner, WIDEST)
+        rows = tuple(tuple(shortened(line, inner) for line in row) for row in rows)
+    title = visible_line(column.title)
+    longest = max(map(text_cells, title.split()), default=0)
+    width = max(inner, longest, 3)
+    # A long title would take more room than what stands below it.
+    lines = tuple(title[line.start : line.end].rstrip() for line in wrap(title, max(width, min(text_cells(title), 14))))
+    return _Laid(column, lines, rows, max(width, *(text_cells(line) for line in lines)))
+
+
+def _texts(value: Value, column: Column, below: bool) -> tuple[str, ...]:
+    if isinstance(value, Estimate) and below and value.low is not None and value.high is not None:
+        text, interval = shown(value, column).split(" (", 1)
+        return text, interval.removesuffix(")")
+    return (visible_line(shown(value, column)) if value is not None else "–",)
+
+
+def _lines(table: Table, band: Sequence[_Laid]) -> Iterator[Content]:
+    height = max(len(column.title) for column in band)
+    for number in range(height):
+        yield Content.styled(_joined(band, [_from_below(column.title, number, height) for column in band]), "bold")
+    for row in range(len(table.rows)):
+        depth = max(len(column.rows[row]) for column in band)
+        for number in range(depth):
+            texts = [column.rows[row][number] if number < len(column.rows[row]) else "" for column in band]
+            yield Content.styled(_joined(band, texts), MUTED if number else "")
+
+
+def _from_below(title: Sequence[str], number: int, height: int) -> str:
+    place = number - (height - len(title))
+    return title[place] if place >= 0 else ""
+
+
+def _joined(band: Sequence[_Laid], texts: Sequence[str]) -> str:
+    parts = []
+    for column, text in zip(band, texts, strict=True):
+        pad = " " * max(column.width - text_cells(text), 0)
+        parts.append(f"{text}{pad}" if column.words else f"{pad}{text}")
+    return (" " * GAP).join(parts).rstrip()
