@@ -1,8 +1,119 @@
-"""…"""
+"""`itaudit evaluate`: what references and a judge say of the answers of a run, or of an experiment's runs."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_detect_job import follow_asking, judge_changes, judge_options
+from itaudit.cli_experiment import find_subject
+from itaudit.cli_runs import JSON_OPTION, print_json
+from itaudit.errors import UserError
+
+if TYPE_CHECKING:
+    from itaudit.evaluate_settings import Question
+
 
 @click.command("evaluate")
-def evaluate_command() -> None:
-    """…"""
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--judge", is_flag=True, help="Have a judge look at what it has not seen yet.")
+@click.option(
+    "--question",
+    "questions",
+    multiple=True,
+    type=click.Choice(["aspects", "pairs"]),
+    help="What a judge is asked; repeatable (default: the recipe's).",
+)
+@click.option("--model", "models", multiple=True, help="Label of a model; repeatable (default: all).")
+@click.option("--pair", "pairs", multiple=True, metavar="A:B", help="Models whose answers are compared; repeatable.")
+@judge_options
+@click.option("--again", is_flag=True, help="Judge anew what was judged before.")
+@JSON_OPTION
+def evaluate_command(
+    run: Path,
+    judge: bool,
+    questions: "Sequence[Question]",
+    models: Sequence[str],
+    pairs: Sequence[str],
+    again: bool,
+    as_json: bool,
+    **asking: Any,
+) -> None:
+    """Tells how good the answers of a run's models are, or of those of an experiment.
+
+    Without --judge, what references, earlier judgements and people's ratings say. With it, a judge rates five aspects
+    of each answer and compares pairs in both orders, in a process of its own. Interrupted, the same call goes on.
+    """
+    path = find_subject(run).path
+    chosen = any(value for name, value in asking.items() if name != "detach")
+    if judge or chosen or again or questions or models or pairs:
+        _judge(path, questions, models, pairs, asking, again=again)
+        if asking["detach"]:
+            return
+    _show(path, as_json=as_json)
+
+
+def _judge(
+    path: Path,
+    questions: "Sequence[Question]",
+    models: Sequence[str],
+    pairs: Sequence[str],
+    asking: dict[str, Any],
+    *,
+    again: bool,
+) -> None:
+    from itaudit.evaluation.judge_task import begin_judging, clear_judging, evaluation_judge
+    from itaudit.experiments.evaluating import (
+        cancel_evaluating,
+        evaluated_at,
+        evaluation_paths,
+        evaluation_status,
+        start_evaluating,
+        work_of,
+    )
+    from itaudit.runs.judgements import judging_folder
+
+    status = evaluation_status(path)
+    if status is None or not status.at_work:
+        subject = evaluated_at(path)
+        settings = subject.settings
+        wanted = questions or settings.questions
+        work = work_of(path, questions, models, pairs)
+        folder = judging_folder(work[0][0])
+        if asking["base_url"] and not asking["engine"]:
+            asking = asking | {"engine": "endpoint"}
+        changes = judge_changes(lambda: evaluation_judge(settings, {}, check=False)[0], asking)
+        if again:
+            if folder.parent != path:
+                raise UserError(f"{path}: its judge is that of {folder.parent}; give --again there", code=2)
+            clear_judging(folder, subject.runs, wanted)
+        if all(table.closed for run, asked in work for table in asked.tables(run)) and not any(changes.values()):
+            return
+        begin_judging(folder, settings, changes, wanted)
+        start_evaluating(path, questions, models, pairs)
+    elif again:
+        raise UserError(f"{path}: a judge is at work on it; --again can't begin anew before it ends")
+    if not asking["detach"]:
+        log = evaluation_paths(path)[1]
+        follow_asking(partial(evaluation_status, path), partial(cancel_evaluating, path), log)
+
+
+def _show(path: Path, *, as_json: bool) -> None:
+    from itaudit.cli_tables import print_tables
+    from itaudit.evaluation.judge_tables import tables as judge_tables
+    from itaudit.evaluation.rating_tables import tables as rating_tables
+    from itaudit.evaluation.task_tables import tables as task_tables
+    from itaudit.experiments.evaluating import evaluated_at
+
+    subject = evaluated_at(path)
+    builders = (task_tables, judge_tables, rating_tables)
+    found = [table for tables in builders for table in tables(subject.cells, subject.reference)]
+    if as_json:
+        document = {"path": str(subject.path), "reference": subject.reference}
+        print_json(document | {"tables": [table.to_json() for table in found]})
+        return
+    print_tables(found)
+    if not found:
+        click.echo("nothing to tell yet: no references by task, no judgements and no ratings; see docs/evaluation.md")
