@@ -79,7 +79,10 @@ class ExperimentScreen(Screen[None]):
         "experiment.left",
         "experiment.right",
         "list.open",
-        *(f"experiment.{name}" for name in "page_next take beside metric cancel resume live back".split()),
+        *(
+            f"experiment.{name}"
+            for name in ["page_next", "take", "beside", "metric", "cancel", "resume", "live", "back"]
+        ),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "page(1)", "page", id="experiment.page_next", tooltip="Cells, then the tables of results"),
