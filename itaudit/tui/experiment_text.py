@@ -163,7 +163,7 @@ def cell_lines(
     mark, style = CELL_MARKS[state]
     words = {"waiting": "waits for its turn", "stopped": "stopped; R goes on"}.get(state, state)
     if run is not None and run.job == "queued":
-        words = "starting"
+        words = "waits for its turn"
     lines = [Content.assemble((" · ".join(place), "bold"), "  ", (mark, style), f" {words}")]
     if run is not None and run.error:
         lines.append(Content.styled(shortened(visible_line(run.error), width), "$error"))

@@ -56,10 +56,10 @@ def failed(experiment: Experiment, name: str, error: str) -> Run:
     return run
 
 
-def worker(experiment: Experiment, state: str = "running", error: str = "") -> None:
-    """A status whose worker is alive: this process stands in for it."""
+def worker(experiment: Experiment, state: str = "running", error: str = "", **failed: str) -> None:
+    """A status whose worker is alive: this process stands in for it. `failed` are errors by the names of runs."""
     me = psutil.Process()
-    status = Status(state, os.getpid(), me.create_time(), socket.gethostname(), NOW, NOW, error=error)
+    status = Status(state, os.getpid(), me.create_time(), socket.gethostname(), NOW, NOW, [{"failed": failed}], error)
     status.write(experiment.status_path)
 
 
@@ -68,7 +68,8 @@ def ladder(directory: Path, built: Run) -> Experiment:
     experiment = plan(directory)
     done(experiment, "n40", built)
     done(experiment, "n320", built)
-    failed(experiment, "n160", "out of memory; set models.sft.micro_batch_size = 1")
+    error = "out of memory; set models.sft.micro_batch_size = 1"
+    failed(experiment, "n160", error)
     at_work(experiment, "n80")
-    worker(experiment)
+    worker(experiment, n160=error)
     return experiment
