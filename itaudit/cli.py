@@ -52,7 +52,7 @@ def cli(context: click.Context) -> None:
 @cli.command("open")
 @click.argument("path", type=click.Path(path_type=Path))
 def open_command(path: Path) -> None:
-    """Opens the workbench on a run, an experiment or a dataset; FILE@NAME is an earlier version of a dataset."""
+    """Opens the workbench on a run, an experiment or a dataset file; FILE@NAME is an earlier version of a dataset."""
     version = ""
     if not path.exists() and "@" in path.name:
         from itaudit.data.versions import overlay_of, split_version

@@ -22,9 +22,9 @@ import trl
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from itaudit.data.dataset import Dataset
 from itaudit.engine.context import ContextBuilder, Example, has_loss
 from itaudit.engine.device import choose_device, choose_dtype
+from itaudit.engine.examples import run_examples
 from itaudit.engine.heart import Cancelled
 from itaudit.engine.models import (
     ModelFiles,
@@ -53,7 +53,7 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
     tokenizer = load_tokenizer(base, code=recipe.base.trust_remote_code)
     model = ready_to_tune(model, settings)
     max_length = longest_example(model, settings)
-    examples = build_examples(run.dataset, context_builder(run, tokenizer, model), max_length)
+    examples = run_examples(run, context_builder(run, tokenizer, model), max_length)
     kept = [example for example in examples if has_loss(example)]
     truncated, dropped = sum(example.truncated for example in examples), len(examples) - len(kept)
     if not kept:
@@ -122,11 +122,6 @@ def tune_in_processes(run: Run, label: str, settings: Lft | Sft, reporter: Repor
     reporter.check()
     if process.returncode:
         raise UserError(f"models.{label}: tuning on {settings.processes} processes failed; see {run.log_path}")
-
-
-def build_examples(dataset: Dataset, builder: ContextBuilder, max_length: int) -> list[Example]:
-    """Every instance that has a response, as token ids and labels, in the order of the dataset."""
-    return [builder.example(instance, max_length=max_length) for instance in dataset if instance.response is not None]
 
 
 def last_checkpoint(directory: Path) -> Path | None:

@@ -42,6 +42,12 @@ class Experiment:
             return cls(path)
         raise UserError(f"{directory}: too many experiments are called {spec.name}; give another --name")
 
+    @classmethod
+    def around(cls, run: Run) -> "Experiment | None":
+        """The experiment that a run belongs to; None for a run on its own."""
+        folder = run.path.parent.parent
+        return cls(folder) if run.path.parent.name == "runs" and is_experiment(folder) else None
+
     @cached_property
     def spec(self) -> ExperimentSpec:
         """What was asked for; raises UserError where somebody broke the file."""

@@ -67,7 +67,7 @@ def _row(cell: Cell) -> dict[str, Value]:
         "expected_words": told.by_words.expected,
         "lift_instances": _lift(told.by_instances, told.prompts),
         "lift_words": _lift(told.by_words, told.prompts),
-        "verdict": _verdict([_lift(one, told.prompts) for one in beside]),
+        "verdict": "nothing to trace" if not told.count else _verdict([_lift(one, told.prompts) for one in beside]),
     }
 
 

@@ -58,6 +58,15 @@ class Moved:
     alternatives: tuple[tuple[str, float], ...]
     source: Excerpt | None
 
+    @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """The alternatives with their probabilities as people read them."""
+        return tuple((text, f"{p:.2f}" if p >= 0.005 else "<0.01") for text, p in self.alternatives)
+
+    @property
+    def kl_shown(self) -> str:
+        return "–" if self.kl is None else f"{self.kl:.2f}"
+
 
 @dataclass(frozen=True, slots=True)
 class Telling:
@@ -65,8 +74,7 @@ class Telling:
 
     run: Run
     label: str
-    variant: str
-    size: int | None
+    place: str
     prompt_id: str
     prompt: str
     cut_off: bool
@@ -79,12 +87,14 @@ def telling_responses(cells: Sequence[Cell]) -> list[Telling]:
 
     Where nothing is traced, sources are not asked for; where KL is not known, the tokens are counted instead.
     """
-    chosen = list(_largest(cells))
+    chosen = list(largest_cells(cells))
     each = max(1, RESPONSES_SHOWN // max(1, len(chosen)))
-    return [told for cell in chosen for told in _most_telling(cell, each)]
+    variants = len({cell.variant for cell in chosen}) > 1
+    return [told for cell in chosen for told in _most_telling(cell, each, _place(cell, variants=variants))]
 
 
-def _largest(cells: Sequence[Cell]) -> Iterator[Cell]:
+def largest_cells(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """The scored cell of each variant and model, other than the base model, at its largest size and first seed."""
     groups = by_group(cell for cell in cells if not cell.is_base and cell.scored)
     best: dict[tuple[str, str], Cell] = {}
     for (variant, size, label), seeds in groups.items():
@@ -94,7 +104,12 @@ def _largest(cells: Sequence[Cell]) -> Iterator[Cell]:
     yield from best.values()
 
 
-def _most_telling(cell: Cell, count: int) -> list[Telling]:
+def _place(cell: Cell, *, variants: bool) -> str:
+    parts = [cell.label, *([cell.variant] if variants else []), *([f"{cell.size:,} instances"] if cell.size else [])]
+    return " · ".join(parts)
+
+
+def _most_telling(cell: Cell, count: int, place: str) -> list[Telling]:
     run, label = cell.run, cell.label
     traced = run.table("traces", label).closed
     weights: dict[str, float] = {}
@@ -105,7 +120,7 @@ def _most_telling(cell: Cell, count: int) -> list[Telling]:
             positions = _telling_positions(run, scores, spans if traced else None)
             weights[prompt.id] = sum(1.0 if scores.kl is None else scores.kl[at] for at in positions)
     best = sorted((id for id, weight in weights.items() if weight > 0), key=lambda id: -weights[id])[:count]
-    return [told for prompt_id in best if (told := _telling(cell, prompt_id)) is not None]
+    return [told for prompt_id in best if (told := _telling(cell, prompt_id, place)) is not None]
 
 
 def _telling_positions(run: Run, scores: TokenScores, spans: Sequence[Span] | None) -> list[int]:
@@ -126,7 +141,7 @@ def _span_of(start: int, end: int, spans: Sequence[Span]) -> Span | None:
     return min(over, key=lambda span: span.kind != "shifted", default=None)
 
 
-def _telling(cell: Cell, prompt_id: str) -> Telling | None:
+def _telling(cell: Cell, prompt_id: str, place: str) -> Telling | None:
     run, label = cell.run, cell.label
     response, scores = run.response(label, prompt_id), run.token_scores(label, prompt_id)
     if response is None or scores is None:
@@ -139,8 +154,7 @@ def _telling(cell: Cell, prompt_id: str) -> Telling | None:
     return Telling(
         run=run,
         label=label,
-        variant=cell.variant,
-        size=cell.size,
+        place=place,
         prompt_id=prompt_id,
         prompt=visible(run.prompt(prompt_id).prompt),
         cut_off=response.finish == "cut_off",

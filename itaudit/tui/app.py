@@ -108,12 +108,14 @@ class ItauditApp(App[None]):
 
     def _screen_of(self, path: Path, label: str = "", prompt_id: str | None = None) -> Screen[None]:
         """The screen for a run, an experiment or a dataset; raises UserError where the path is none of them."""
-        from itaudit.experiments.experiment import is_experiment
         from itaudit.runs.run import Run, is_run
 
         if is_run(path):
             run = Run(path)
             return self._stepper(run, label, prompt_id) if run.prompts() else self._live(run)
+        # A run need not wait for what reads experiments.
+        from itaudit.experiments.experiment import is_experiment
+
         if is_experiment(path):
             return self._experiment(path)
         return self._dataset(path)

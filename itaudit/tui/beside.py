@@ -55,6 +55,14 @@ class Beside:
     def names(self) -> tuple[str, ...]:
         return self.compared.names
 
+    @cached_property
+    def where(self) -> str:
+        """What the models are of: a run, with its experiment, or how many runs."""
+        runs = self.compared.runs
+        experiments = {found.path: found.name for run in runs if (found := experiment_of(run))}
+        head = [*experiments.values()] if len(experiments) == 1 else []
+        return " ".join([*head, runs[0].name if len(runs) == 1 else f"{len(runs)} runs"])
+
     def poll(self) -> bool:
         """Takes in what came since; returns whether anything did. Raises UserError where files are broken."""
         came = self.compared.poll()

@@ -29,7 +29,7 @@ def column_title(beside: Beside, number: int, width: int) -> str:
         return shortened(head, width)
     facts = [f"{len(answer.positions)} {'tokens' if answer.scores else 'words'}"] if answer.positions else []
     if answer.parts_at is not None:
-        facts.append(f"{PARTING_MARK} at {answer.parts_at + 1}")
+        facts.append(f"{PARTING_MARK} {answer.parts_at + 1}")
     if answer.positions and beside.position >= len(answer.positions):
         facts.append("has ended")
     elif answer.response and answer.response.finish in ("cut_off", "empty"):
@@ -44,7 +44,7 @@ def parting_words(partings: Partings | None, names: Sequence[str]) -> str:
     if partings.first is None:
         return "token for token the same" if sum(map(len, partings.groups)) > 1 else "nothing to compare yet"
     groups = " · ".join(" = ".join(visible_line(names[place]) for place in group) for group in partings.groups)
-    words = f"part at {partings.first + 1}: {groups}"
+    words = f"part at token {partings.first + 1}: {groups}"
     return words if partings.same_context else f"{words} (what they read before the answer differs)"
 
 

@@ -8,10 +8,10 @@ from itaudit.tui.step_view import StepView
 
 
 class RatingActions(StepView):
-    """`b`: rate the answers of the run without knowing whose they are."""
+    """`B`: rate the answers of the run without knowing whose they are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("b", "rate_blindly", "blind rating", id="stepper.rate", tooltip="Rate the answers blindly", show=False),
+        Binding("B", "rate_blindly", "blind rating", id="stepper.rate", tooltip="Rate the answers blindly", show=False),
     ]
 
     def action_rate_blindly(self) -> None:

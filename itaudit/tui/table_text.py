@@ -55,9 +55,11 @@ def _bands(table: Table, width: int) -> list[list[_Laid]]:
         return [whole]
     laid = [_laid(table, column, below=True) for column in table.columns]
     names = laid[: _named_by(table)]
+    # Counts say least, and can wait for the last piece.
+    others = sorted(laid[len(names) :], key=lambda column: column.column.kind == "count")
     bands: list[list[_Laid]] = []
     band = list(names)
-    for column in laid[len(names) :]:
+    for column in others:
         if len(band) > len(names) and _cells([*band, column]) > width:
             bands.append(band)
             band = list(names)

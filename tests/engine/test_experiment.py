@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from itaudit.engine.examples import _EXAMPLES
 from itaudit.engine.experiment_worker import work_on_experiment
 from itaudit.errors import UserError
 from itaudit.experiments import jobs
@@ -22,6 +23,7 @@ from itaudit.experiments.shift_tables import tables as shift_tables
 from itaudit.experiments.spec import spec_of
 from itaudit.recipe import Recipe, recipe_table
 from itaudit.runs.run import BASE, Run
+from itaudit.runs.tables import map_table
 
 MakeRecipe = Callable[..., Recipe]
 KINDS = ("responses", "scores", "traces", "causes")
@@ -86,6 +88,8 @@ def test_an_experiment_computes_what_its_runs_share_once(make_experiment: Callab
     assert {len(run.dataset) for run in runs_of(experiment)} == {4, 8}
     weights = {run.name: (run.model_dir("sft") / "model.safetensors").read_bytes() for run in runs_of(experiment)}
     assert len(set(weights.values())) == 4, "sizes and seeds made the same model"
+    parts = list(experiment.shared_path.glob("examples/*/*.arrow"))
+    assert sum(len(map_table(part, _EXAMPLES)) for part in parts) == 8, "an instance was tokenised twice"
     # Nothing is left to do, and nothing is done.
     before = {run.name: run.events_path.read_bytes() for run in runs_of(experiment)}
     assert work_on_experiment(experiment) == 0

@@ -1,8 +1,8 @@
-"""Home: the runs, the jobs at work, and the datasets that were opened recently."""
+"""Home: the experiments and runs, the jobs at work, and the datasets that were opened recently."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,33 +14,24 @@ from textual.widgets import Footer, Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from itaudit.errors import UserError
-from itaudit.recipe import read_recipe
+from itaudit.experiments import jobs as experiment_jobs
+from itaudit.experiments.experiment import Experiment, is_experiment
+from itaudit.experiments.spec import is_experiment_table, read_spec
+from itaudit.recipe import read_recipe, read_table
 from itaudit.runs import jobs
-from itaudit.runs.run import BASE, Run, is_run, list_runs
-from itaudit.runs.state import RunState
-from itaudit.runs.watch import Watch
+from itaudit.runs.run import Run, is_run
 from itaudit.sanitize import visible_line
+from itaudit.tui.experiment_text import job_text
+from itaudit.tui.home_scan import ExperimentEntry, RunEntry, Scanner
 from itaudit.tui.navigation import navigator
 from itaudit.tui.progress import job_mark, job_words, stage_progress, stage_share
 from itaudit.tui.recent import RecentDataset, recent_datasets
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PathSuggester, PromptLine
-from itaudit.units import age_text, bar
+from itaudit.units import age_text, bar, duration_text
 
 SCAN_SECONDS = 1.5
 SCAN_GROUP = "home.scan"
-
-
-@dataclass(frozen=True, slots=True)
-class RunEntry:
-    """What the list shows of a run. `kl` is mean KL in nats by model, of the models whose scores are whole."""
-
-    run: Run
-    state: RunState
-    labels: tuple[str, ...]
-    kl: tuple[tuple[str, float], ...]
-    changed: float
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +41,7 @@ class Heading:
     text: str
 
 
-Row = RunEntry | RecentDataset | Heading
-
-
-@dataclass(slots=True)
-class Scanner:
-    """Reads a directory of runs again and again; what did not change is not read twice."""
-
-    directory: Path
-    watches: dict[Path, Watch] = field(default_factory=dict)
-    figures: dict[tuple[Path, str], float | None] = field(default_factory=dict)
-
-    def scan(self, cancelled: Callable[[], bool]) -> list[RunEntry]:
-        """The runs, newest first; those found so far where the scan is cancelled."""
-        entries = []
-        try:
-            for run in list_runs(self.directory):
-                if cancelled():
-                    break
-                entries.append(self._entry(run))
-        except OSError:
-            # A run was deleted while it was looked at; the next scan knows better.
-            pass
-        return entries
-
-    def _entry(self, run: Run) -> RunEntry:
-        watch = self.watches.setdefault(run.path, Watch(run))
-        changed = run.recipe_path.stat().st_mtime
-        try:
-            watch.poll()
-            changed = watch.state.updated or changed
-            labels = tuple(run.recipe.models)
-            kl = tuple((label, value) for label in labels if (value := self._kl(run, label)) is not None)
-        except UserError as error:
-            # What is wrong with one run is told in its line, and hides no other.
-            return RunEntry(run, watch.state, (), (), changed, str(error))
-        return RunEntry(run, watch.state, labels, kl, changed)
-
-    def _kl(self, run: Run, label: str) -> float | None:
-        key = (run.path, label)
-        if key not in self.figures and label != BASE and run.table("scores", label).closed:
-            self.figures[key] = run.summary(label).kl_mean
-        return self.figures.get(key)
+Row = RunEntry | ExperimentEntry | RecentDataset | Heading
 
 
 class HomeScreen(Screen[None]):
@@ -113,6 +63,7 @@ class HomeScreen(Screen[None]):
         Binding("R", "resume", "resume", id="home.resume"),
         # The foot has no room for it at 80 columns.
         Binding("C", "compare", "compare", id="home.compare", show=False, tooltip="Beside the run it was made from"),
+        Binding("b", "beside", "side by side", id="home.beside", show=False, tooltip="Its models side by side"),
         Binding("escape", "close", "close", id="home.close", show=False),
     ]
     AUTO_FOCUS: ClassVar[str | None] = "LineList"
@@ -122,8 +73,9 @@ class HomeScreen(Screen[None]):
         self.runs_dir = runs_dir
         self.clock = clock
         self._scanner = Scanner(runs_dir)
-        self._scanning: Worker[list[RunEntry]] | None = None
+        self._scanning: Worker[tuple[list[ExperimentEntry], list[RunEntry]]] | None = None
         self._runs: list[RunEntry] = []
+        self._experiments: list[ExperimentEntry] = []
         self._rows: list[Row] = []
         self._known = False
         self._cancel_asked: Path | None = None
@@ -146,13 +98,17 @@ class HomeScreen(Screen[None]):
     def scan(self) -> None:
         """Looks at the runs off the UI's thread; a scan that is slower than the interval is not overtaken."""
         if self.is_current and (self._scanning is None or self._scanning.is_finished):
-            self._scanning = self.run_worker(
-                lambda: self._scanner.scan(lambda: get_current_worker().is_cancelled), thread=True, group=SCAN_GROUP
-            )
+            self._scanning = self.run_worker(self._scan, thread=True, group=SCAN_GROUP)
+
+    def _scan(self) -> tuple[list[ExperimentEntry], list[RunEntry]]:
+        def cancelled() -> bool:
+            return get_current_worker().is_cancelled
+
+        return self._scanner.scan_experiments(cancelled), self._scanner.scan(cancelled)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker is self._scanning and event.state is WorkerState.SUCCESS and event.worker.result is not None:
-            self._runs = event.worker.result
+            self._experiments, self._runs = event.worker.result
             first, self._known = not self._known, True
             self._arrange()
             if first:
@@ -170,8 +126,21 @@ class HomeScreen(Screen[None]):
         prompt.action_cancel() if prompt.question else prompt.say("")
 
     def action_live(self) -> None:
-        if entry := self._chosen_run():
+        entry = self._chosen()
+        if isinstance(entry, RunEntry):
             navigator(self).open_live(entry.run.path)
+        elif entry is not None:
+            navigator(self).open_run(entry.experiment.path)
+
+    def action_beside(self) -> None:
+        entry = self._chosen()
+        if isinstance(entry, ExperimentEntry):
+            self._say("enter opens the experiment; space there takes cells, b shows them side by side.")
+        elif entry is not None:
+            from itaudit.tui.beside import Beside, first_cells
+            from itaudit.tui.screens.side_by_side import show_beside
+
+            show_beside(self, lambda: Beside(first_cells(entry.run)))
 
     def action_compare(self) -> None:
         if entry := self._chosen_run():
@@ -180,30 +149,34 @@ class HomeScreen(Screen[None]):
             compare_from(self.app, entry.run)
 
     def action_cancel(self) -> None:
-        if (entry := self._chosen_run()) is None:
+        if (entry := self._chosen()) is None:
             return
-        if self._cancel_asked != entry.run.path:
-            if entry.state.job not in ("queued", "running"):
-                self._say(f"{entry.run.name}: nothing to cancel, the job is {job_words(entry.state)}.")
+        name = visible_line(entry.path.name)
+        if self._cancel_asked != entry.path:
+            if not entry.at_work:
+                self._say(f"{name}: nothing to cancel, the job is {entry.words}.")
                 return
-            self._cancel_asked = entry.run.path
-            self._say(f"Cancel {entry.run.name}? What is done stays. c again cancels, escape goes on.", "$warning")
+            self._cancel_asked = entry.path
+            self._say(f"Cancel {name}? What is done stays. c again cancels, escape goes on.", "$warning")
             return
         self._cancel_asked = None
-        self._act(lambda: jobs.cancel(entry.run), f"Cancelling {entry.run.name}: the worker finishes its step.")
+        self._act(entry.cancel, f"Cancelling {name}: the worker finishes its step.")
 
     def action_resume(self) -> None:
-        if (entry := self._chosen_run()) is None:
+        if (entry := self._chosen()) is None:
             return
-        if entry.state.job in ("done", "queued", "running"):
-            self._say(f"{entry.run.name}: nothing to resume, the job is {job_words(entry.state)}.")
+        name = visible_line(entry.path.name)
+        if entry.at_work or (isinstance(entry, RunEntry) and entry.state.job == "done"):
+            self._say(f"{name}: nothing to resume, the job is {entry.words}.")
             return
-        self._act(lambda: jobs.start(entry.run), f"Resuming {entry.run.name}.")
+        self._act(entry.start, f"Resuming {name}.")
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         row = self._rows[event.position]
         if isinstance(row, RecentDataset):
             navigator(self).open_dataset(Path(row.path))
+        elif isinstance(row, ExperimentEntry):
+            self._say(row.problem, "$error") if row.problem else navigator(self).open_run(row.experiment.path)
         elif isinstance(row, RunEntry):
             if row.problem:
                 self._say(row.problem, "$error")
@@ -223,7 +196,7 @@ class HomeScreen(Screen[None]):
         path = Path(answer).expanduser()
         if message.question == "recipe":
             self._start(path)
-        elif is_run(path):
+        elif is_run(path) or is_experiment(path):
             navigator(self).open_run(path)
         elif path.exists():
             navigator(self).open_dataset(path)
@@ -235,6 +208,12 @@ class HomeScreen(Screen[None]):
 
     def _start(self, recipe: Path) -> None:
         try:
+            if is_experiment_table(read_table(recipe)):
+                experiment = Experiment.create(self.runs_dir, read_spec(recipe))
+                experiment_jobs.start(experiment)
+                self._say("")
+                navigator(self).open_run(experiment.path)
+                return
             run = Run.create(self.runs_dir, read_recipe(recipe))
             jobs.start(run)
         except UserError as error:
@@ -258,17 +237,27 @@ class HomeScreen(Screen[None]):
     def _say(self, text: str, style: str = "") -> None:
         self.query_one(PromptLine).say(text, style)
 
-    def _chosen_run(self) -> RunEntry | None:
+    @property
+    def _entries(self) -> list[RunEntry | ExperimentEntry]:
+        return [*self._experiments, *self._runs]
+
+    def _chosen(self) -> RunEntry | ExperimentEntry | None:
         position = self.query_one(LineList).cursor
         row = self._rows[position] if position < len(self._rows) else None
-        return row if isinstance(row, RunEntry) else None
+        return row if isinstance(row, RunEntry | ExperimentEntry) else None
+
+    def _chosen_run(self) -> RunEntry | None:
+        entry = self._chosen()
+        return entry if isinstance(entry, RunEntry) else None
 
     def _arrange(self) -> None:
         """The rows anew; the cursor stays on what it stood on, wherever that went."""
         lines = self.query_one(LineList)
         before = self._key(self._rows[lines.cursor]) if lines.cursor < len(self._rows) else None
         datasets = recent_datasets()
-        self._rows = [Heading("runs"), *self._runs] if self._runs else []
+        self._rows = [Heading("experiments"), *self._experiments] if self._experiments else []
+        if self._runs:
+            self._rows += [*([Heading("")] if self._rows else []), Heading("runs"), *self._runs]
         if datasets:
             self._rows += [*([Heading("")] if self._rows else []), Heading("datasets opened recently"), *datasets]
         self.set_class(not self._rows, "-empty")
@@ -283,15 +272,15 @@ class HomeScreen(Screen[None]):
 
     def _key(self, row: Row) -> str:
         match row:
-            case RunEntry():
-                return f"run {row.run.path}"
-            case RecentDataset():
-                return f"dataset {row.path}"
+            case RunEntry() | ExperimentEntry() | RecentDataset():
+                return f"{type(row).__name__} {row.path}"
         return f"heading {row.text}"
 
     def _title(self) -> Content:
-        working = sum(entry.state.job in ("queued", "running") for entry in self._runs)
+        working = sum(entry.at_work for entry in self._entries)
         parts = [f"{len(self._runs)} run{'' if len(self._runs) == 1 else 's'} in {_short(self.runs_dir)}"]
+        if count := len(self._experiments):
+            parts.insert(0, f"{count} experiment{'' if count == 1 else 's'}")
         if working:
             parts.append(f"{working} at work")
         return Content.assemble(("itaudit", "bold $primary"), "   ", (" · ".join(parts), "$foreground-muted"))
@@ -312,6 +301,8 @@ class HomeScreen(Screen[None]):
         match self._rows[position]:
             case RunEntry() as entry:
                 return self._run_line(entry, width)
+            case ExperimentEntry() as experiment:
+                return self._experiment_line(experiment, width)
             case RecentDataset() as dataset:
                 return self._dataset_line(dataset, width)
             case Heading(text):
@@ -319,8 +310,7 @@ class HomeScreen(Screen[None]):
 
     def _run_line(self, entry: RunEntry, width: int) -> Content:
         state = entry.state
-        names = min(28, max(12, *(len(each.run.name) for each in self._runs)))
-        name = _fitted(entry.run.name, names)
+        name = _fitted(entry.run.name, self._names_width())
         start = Content.assemble(job_mark(state.job), " ", (name, "bold"), "  ")
         age = age_text(self.clock() - entry.changed)
         room = width - start.cell_length - len(age) - 2
@@ -340,6 +330,33 @@ class HomeScreen(Screen[None]):
             middle = Content.styled(job_words(state), style)
             if state.job in ("done", "new"):
                 middle += Content.styled(f" · {', '.join(entry.labels)}", "$foreground-muted")
+        if room < 8:
+            return (start + middle).truncate(max(1, width), ellipsis=True)
+        return start + middle.truncate(room, ellipsis=True, pad=True) + Content.styled(f"  {age}", "$foreground-muted")
+
+    def _names_width(self) -> int:
+        return min(28, max(12, *(len(entry.path.name) for entry in self._entries)))
+
+    def _experiment_line(self, entry: ExperimentEntry, width: int) -> Content:
+        progress = entry.progress
+        name = _fitted(entry.experiment.name, self._names_width())
+        start = Content.assemble(job_mark(progress.job if progress else "failed"), " ", (name, "bold"), "  ")
+        age = age_text(self.clock() - entry.changed)
+        room = width - start.cell_length - len(age) - 2
+        if progress is None:
+            middle = Content.styled(visible_line(entry.problem.replace(f"{entry.experiment.path}/", "")), "$error")
+        else:
+            cells = f"cells {progress.done}/{progress.total}"
+            failed = f" · {len(progress.failed)} failed" if progress.failed else ""
+            if progress.at_work:
+                left = "" if progress.seconds_left is None else f" · {duration_text(progress.seconds_left)} left"
+                middle = Content.assemble(
+                    (bar(progress.done / (progress.total or 1), 12), "$primary"), f"  {cells}{left}{failed}"
+                )
+            else:
+                style = "$error" if progress.job == "failed" else "$foreground-muted"
+                words = "" if progress.job == "done" else f" · {job_text(progress)}"
+                middle = Content.styled(f"{cells}{failed}{visible_line(words)}", style)
         if room < 8:
             return (start + middle).truncate(max(1, width), ellipsis=True)
         return start + middle.truncate(room, ellipsis=True, pad=True) + Content.styled(f"  {age}", "$foreground-muted")

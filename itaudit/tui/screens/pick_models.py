@@ -18,7 +18,7 @@ class PickModelsScreen(ListScreen[tuple[Cell, ...]]):
     """Lists models; those that are chosen have numbers in the order in which they will stand."""
 
     TITLE = "models side by side"
-    KEYS = "space takes or leaves one · enter shows them · escape closes"
+    KEYS = "space takes · enter shows · escape closes"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "take", "take", id="pick_models.take", show=False, tooltip="Take or leave a model"),
     ]
@@ -37,7 +37,7 @@ class PickModelsScreen(ListScreen[tuple[Cell, ...]]):
         cell = self.cells[position]
         number = f"[{self.chosen.index(cell) + 1}]" if cell in self.chosen else "[ ]"
         facts = []
-        if cell.size is not None:
+        if cell.size is not None and not cell.is_base:
             facts.append(f"{cell.size:,} instances")
         if not cell.scored:
             facts.append("not all scored")

@@ -174,13 +174,11 @@ class SideBySideScreen(Screen[None]):
 
     def _draw_head(self) -> None:
         beside, width = self.beside, max(10, self.app.size.width - 2)
-        runs = beside.compared.runs
-        where = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
         names = [
             (f"[{visible_line(name)}]" if number == beside.active else visible_line(name))
             for number, name in enumerate(beside.names)
         ]
-        title = Content.assemble((f"{visible_line(where)} ▸ side by side", "bold"), f"   {'  '.join(names)}")
+        title = Content.assemble((f"{visible_line(beside.where)} ▸ side by side", "bold"), f"   {'  '.join(names)}")
         self.query_one("#title", Static).update(title.truncate(width, ellipsis=True))
         pages = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in PAGES]
         self.query_one("#pages", Static).update(Content(" ").join(pages).truncate(width, ellipsis=True))
@@ -206,7 +204,7 @@ class SideBySideScreen(Screen[None]):
             column.show(None, answer, cursor, (cursor, cursor))
         position = self.query_one("#position", Static)
         width = max(20, self.app.size.width - 2)
-        position.border_title = Content(f" position {beside.position + 1} of {beside.longest} ")
+        position.border_title = Content(f" token {beside.position + 1} of {beside.longest} ")
         position.update(position_text(beside, width))
 
     def _ask(self) -> None:
@@ -230,7 +228,7 @@ class SideBySideScreen(Screen[None]):
             return table_text(differences_table(differences, self.beside.names), width)
         if self._told.problem:
             return Content.styled(visible_line(self._told.problem), "$error")
-        if self._told.busy:
+        if self._told.busy and not self._told.tables:
             return Content.styled("counting …", "$foreground-muted")
         tables = [table_text(table, width) for table in self._told.tables.values()]
         nothing = Content.styled("No tuned model of these is scored to its end yet.", "$foreground-muted")

@@ -1,5 +1,6 @@
 """Curves over an axis, with intervals where they are known, in the theme's colours."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,34 +78,49 @@ class CurvesPlot(PlotextPlot):  # type: ignore[misc]  # the library has no types
                     tops.append(high)
             plot.scatter(curve.xs, curve.ys, marker=MARKERS[number % len(MARKERS)], color=color)
             tops += curve.ys
-        top = 1.05 * max(tops) or 1.0
-        plot.ylim(0, top)
-        self._axes(top)
+        self._axes(max(tops) or 1.0)
         self.refresh()
 
-    def _axes(self, top: float) -> None:
+    def _axes(self, highest: float) -> None:
         plot = self.plt
         plot.xaxes(True, False)
         plot.yaxes(True, False)
-        marks = 2 if self.size.height < 9 else 4
-        ticks = [top * number / marks for number in range(marks + 1)]
-        digits = 0 if self._share and top > 0.1 else 1 if self._share else 1 if top > 10 else 2 if top > 0.2 else 3
-        plot.yticks(ticks, [f"{100 * tick:.{digits}f} %" if self._share else f"{tick:.{digits}f}" for tick in ticks])
+        ticks = round_ticks(highest, 2 if self.size.height < 9 else 4)
+        plot.ylim(0, max(ticks[-1], highest))
+        plot.yticks(ticks, [f"{100 * tick:g} %" if self._share else f"{tick:g}" for tick in ticks])
         if self._axis.ticks:
             plot.xticks(*self._fitting())
+            first, last = self._ends()
+            # What stands at the edges would be drawn over the axis, and lose its mark.
+            pad = 0.05 * (last - first) or 1.0
+            plot.xlim(first - pad, last + pad)
+
+    def _ends(self) -> tuple[float, float]:
+        """The first and last x of curves and marks."""
+        places = [*self._axis.ticks, *(x for curve in self.curves for x in curve.xs)]
+        return min(places), max(places)
 
     def _fitting(self) -> tuple[list[float], list[str]]:
         """The marks of the x axis that have room."""
-        first, last = self._axis.ticks[0], self._axis.ticks[-1]
+        first, last = self._ends()
         room = max(self.size.width - 10, 8)
         kept: list[tuple[float, str]] = []
-        end = -1.0
-        for tick, words in zip(self._axis.ticks, self._axis.words, strict=True):
+        end = float("inf")
+        # From the largest on: how far the axis goes matters most.
+        for tick, words in sorted(zip(self._axis.ticks, self._axis.words, strict=True), reverse=True):
             place = (tick - first) / (last - first) * room if last > first else 0.0
-            if place - len(words) / 2 > end:
-                kept.append((tick, words))
-                end = place + len(words) / 2 + 1
+            if place + len(words) / 2 + 1 < end:
+                kept.insert(0, (tick, words))
+                end = place - len(words) / 2
         return [tick for tick, _ in kept], [words for _, words in kept]
+
+
+def round_ticks(highest: float, marks: int) -> list[float]:
+    """About so many marks from zero on, at numbers that are easy to read; the last is not below the highest value."""
+    size = 10.0 ** math.floor(math.log10(highest / marks))
+    step = next(size * times for times in (1, 2, 2.5, 5, 10) if size * times * marks >= highest * 0.999)
+    count = math.ceil(round(highest / step, 6))
+    return [round(step * number, 10) for number in range(count + 1)]
 
 
 def color_of(number: int, variables: dict[str, str]) -> str:

@@ -100,7 +100,7 @@ class PositionPlots(Container):
         names = [visible_line(name) for name, _ in self._known()]
         self.query_one("#legend", Static).update(legend(names, self.app.theme_variables))
         answers = max((one.answers[0] for one in known), default=0)
-        remark = f"over {answers} answers; as far as enough of them reach; later positions are taken together"
+        remark = f"over {answers} answers, as far as enough reach; later positions together"
         self.query_one("#remark", Static).update(remark if known else "No tuned model of these is scored yet.")
 
     def _fail(self, problem: str) -> None:

@@ -1,0 +1,126 @@
+"""A report's files: HTML, Markdown with its plots, JSON, and every table as CSV and Parquet."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itaudit import atomic
+from itaudit.analysis.table import Table
+from itaudit.errors import UserError
+from itaudit.report.comparator import comparator_documents
+from itaudit.report.document import Report
+from itaudit.report.html import html_of
+from itaudit.report.markdown import FIGURES, markdown_of
+from itaudit.report.svg import standalone
+
+HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
+# A spreadsheet would take such text for a formula, whoever wrote it.
+_FORMULA = re.compile(r"^[=+\-@\t\r]")
+
+
+def write_report(report: Report, folder: Path) -> dict[str, Any]:
+    """Writes everything into a folder, and returns what `report.json` holds; files of an earlier report there go.
+
+    Raises UserError where the folder can't be written.
+    """
+    files = dict(_files(report))
+    document = document_of(report) | {"files": [*files, JSON]}
+    earlier = _earlier(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_bytes(folder / name, content)
+        atomic.write_bytes(folder / JSON, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        for name in earlier - set(document["files"]):
+            # Another subject's tables must not stand among this one's.
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: can't write the report: {error.strerror}; give another --out") from None
+    return document
+
+
+def document_of(report: Report) -> dict[str, Any]:
+    """`{title, written, subjects: [{name, paths, reference, finished, summary, tables}], reproduce}`."""
+    told = report.reproduction
+    return {
+        "title": report.title,
+        "written": report.written,
+        "subjects": [part.to_json() for part in report.parts],
+        "reproduce": {
+            "commands": list(told.commands),
+            "facts": told.facts.to_json(),
+            "files": told.files.to_json(),
+            "recipes": dict(told.recipes),
+        },
+    }
+
+
+def csv_of(table: Table) -> bytes:
+    """A row a row, estimates as three columns; text that a spreadsheet would run begins with an apostrophe."""
+    rows = table.flat_rows()
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow([_harmless(value) for value in row.values()])
+    return file.getvalue().encode()
+
+
+def parquet_of(table: Table) -> bytes:
+    """The same columns with their types; the table's title, note and source are in the file's metadata."""
+    rows = table.flat_rows()
+    columns = {key: _column([row[key] for row in rows]) for key in rows[0]}
+    told = {"title": table.title, "note": table.note, "source": table.source}
+    arrow = pa.table(columns).replace_schema_metadata({key: value for key, value in told.items() if value})
+    file = io.BytesIO()
+    pq.write_table(arrow, file)
+    return file.getvalue()
+
+
+def _files(report: Report) -> Iterator[tuple[str, bytes]]:
+    yield HTML, html_of(report).encode()
+    yield MARKDOWN, markdown_of(report).encode()
+    for part in report.parts:
+        folder = f"{_slug(part.subject.name)}/" if len(report.parts) > 1 else ""
+        for plot in part.plots:
+            yield f"{FIGURES}/{plot.name}.svg", standalone(plot.svg).encode()
+        for table in part.tables:
+            yield f"tables/{folder}{table.name}.csv", csv_of(table)
+            yield f"tables/{folder}{table.name}.parquet", parquet_of(table)
+        for name, document in comparator_documents(part.subject.cells, part.subject.reference):
+            yield f"llm-comparator/{folder}{name}.json", orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
+def _earlier(folder: Path) -> set[str]:
+    """The files that an earlier report here says it wrote, those inside the folder alone."""
+    try:
+        told = orjson.loads((folder / JSON).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return set()
+    names = told.get("files", []) if isinstance(told, dict) else []
+    root = folder.resolve()
+    return {name for name in names if isinstance(name, str) and (root / name).resolve().is_relative_to(root)}
+
+
+def _harmless(value: str | int | float | None) -> str | int | float | None:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _column(values: list[str | int | float | None]) -> pa.Array:
+    if any(isinstance(value, str) for value in values):
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    if any(isinstance(value, float) for value in values):
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    return pa.array(values, pa.int64())
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "runs"
