@@ -21,6 +21,9 @@ from itaudit.evaluation.judge_task import (
     recipe_wanted,
     wanted_of,
 )
+from itaudit.experiments.evaluating import evaluated_at, work_of
+from itaudit.experiments.experiment import Experiment
+from itaudit.experiments.spec import spec_of
 from itaudit.runs.cells import cells_of
 from itaudit.runs.judgements import aspect_ratings, aspect_table, judging_folder, preferences
 from itaudit.runs.run import Run
@@ -350,3 +353,34 @@ def test_what_is_asked_by_default_and_what_is_chosen(run: Run) -> None:
     assert wanted_of(run, ["pairs"], pairs=[("base", "sft")]).ordered_pairs == (("base", "sft"), ("sft", "base"))
     with pytest.raises(UserError, match="no model 'gpt'; there are base, lft, sft"):
         wanted_of(run, BOTH, models=["gpt"])
+
+
+def test_an_experiment_is_judged_as_one_where_its_models_have_answered(run: Run, tmp_path: Path) -> None:
+    table = {
+        "name": "ladder",
+        "data": {"path": run.recipe.data.path},
+        "prompts": {"path": run.recipe.data.path},
+        "models": {"lft": {"method": "lft"}, "sft": {"method": "sft"}},
+        "experiment": {"sizes": [4, 8], "reference": "sft"},
+    }
+    experiment = Experiment.create(tmp_path, spec_of(table, tmp_path / "ladder.toml"))
+    for planned in experiment.spec.runs:
+        shutil.copytree(run.path, experiment.runs_path / planned.name)
+    Run(experiment.runs_path / "n8").table("responses", "lft").clear()
+    (ready,) = work_of(experiment.path)
+    assert ready[0].name == "n4" and ready[1] == Wanted(("base", "lft", "sft"), (("lft", "sft"),))
+    assert [r.name for r, _ in work_of(experiment.path, ["aspects"], ["base"])] == ["n4", "n8"]
+    with serving(replying(by_length)) as server:
+        choose(ready[0], server)
+        judge_answers(work_of(experiment.path, ["aspects"], ["base"]), PATIENT, lambda _: None)
+        assert len(server.requests) == 7
+        judge_answers([ready], PATIENT, lambda _: None)
+    subject = evaluated_at(experiment.path)
+    found = {table.name: table for table in tables(subject.cells, subject.reference)}
+    assert [(r["size"], r["model"]) for r in found["judge_ratings"].rows] == [
+        (4, "base"),
+        (4, "lft"),
+        (4, "sft"),
+        (8, "base"),
+    ]
+    assert [(r["model"], r["against"]) for r in found["judge_pairs"].rows] == [("lft", "sft")]
