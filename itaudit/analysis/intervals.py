@@ -5,8 +5,9 @@ its tokens. Prompts are what was sampled, so prompts are what is resampled; wher
 they are resampled together.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -113,14 +114,29 @@ def _told(columns: list[Floats], figure: _Figure) -> Estimate:
 
 def _drawn(columns: list[Floats], figure: _Figure) -> Floats:
     """[resamples] the figure in each resample of prompts; the same prompts are drawn for all columns."""
-    rng = np.random.default_rng(0)
-    prompts = columns[0].shape[1]
-    block = max(1, _BLOCK // prompts)
     parts = []
-    for first in range(0, RESAMPLES, block):
-        times = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=min(block, RESAMPLES - first))
+    for times in _resamples(columns[0].shape[1]):
         parts.append(figure([_divided(times @ column[0], times @ column[1]) for column in columns]))
     return np.concatenate(parts)
+
+
+def _resamples(prompts: int) -> Iterable[Floats]:
+    """[resamples, prompts], in blocks: how often each prompt is drawn."""
+    block = max(1, _BLOCK // prompts)
+    # Drawing costs more than all else, and tables ask for many figures of as many prompts.
+    return [_drawn_once(prompts)] if block >= RESAMPLES else _blocks(prompts, block)
+
+
+@lru_cache(maxsize=4)
+def _drawn_once(prompts: int) -> Floats:
+    return next(_blocks(prompts, RESAMPLES))
+
+
+def _blocks(prompts: int, block: int) -> Iterator[Floats]:
+    rng = np.random.default_rng(0)
+    for first in range(0, RESAMPLES, block):
+        size = min(block, RESAMPLES - first)
+        yield rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=size).astype(np.float64)
 
 
 def expanded_tail(prompts: int) -> float:

@@ -24,6 +24,7 @@ from itaudit.experiments.sharing import take_over
 from itaudit.experiments.spec import Planned
 from itaudit.runs.lineage import Shared
 from itaudit.runs.run import Run
+from itaudit.style.fill import fill_style
 from itaudit.units import duration_text
 
 _LOOK_SECONDS = 1.0
@@ -73,13 +74,19 @@ def _work(experiment: Experiment, job: ExperimentJob) -> None:
 def _carry_out_run(experiment: Experiment, planned: Planned, job: ExperimentJob) -> None:
     """One run from where it stopped to its end. Raises UserError where it fails, and Cancelled."""
     run = begun(experiment, planned)
-    if run.state().job == "done" and all(finished(run, *stage) for stage in plan(run.recipe)):
-        return
+    if run.state().job != "done" or not all(finished(run, *stage) for stage in plan(run.recipe)):
+        _work_on_run(experiment, run, job)
+    for label in run.labels:
+        # No stage of the run, since it asks no model and others fill it too; who reads the tables need not wait.
+        fill_style(run, label, job.check)
+
+
+def _work_on_run(experiment: Experiment, run: Run, job: ExperimentJob) -> None:
     _wait_for_others(run, job)
     started = time.monotonic()
     if told := _take_over(experiment, run):
-        _say(f"{planned.name}: {told}")
-    _say(f"{planned.name}: at work")
+        _say(f"{run.name}: {told}")
+    _say(f"{run.name}: at work")
     with _output_to(run.log_path):
         code = work_on(run)
     devices.release_memory(devices.choose_device(run.recipe.device))
@@ -87,7 +94,7 @@ def _carry_out_run(experiment: Experiment, planned: Planned, job: ExperimentJob)
         raise Cancelled
     if code:
         raise UserError(run.state().error or f"its worker ended with {code}; see {run.log_path}")
-    _say(f"{planned.name}: done in {duration_text(time.monotonic() - started)}")
+    _say(f"{run.name}: done in {duration_text(time.monotonic() - started)}")
 
 
 def _take_over(experiment: Experiment, run: Run) -> str:
@@ -98,7 +105,10 @@ def _take_over(experiment: Experiment, run: Run) -> str:
     except UserError:
         # The run's own worker says so, where whoever looks at the run sees it.
         return ""
-    return take_over(experiment, run, Shared(device, str(found.path)))
+    try:
+        return take_over(experiment, run, Shared(device, str(found.path)))
+    except OSError as error:
+        raise UserError(f"{run.path}: can't take over what other runs have: {error.strerror}") from None
 
 
 def _wait_for_others(run: Run, job: ExperimentJob) -> None:

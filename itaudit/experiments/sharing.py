@@ -12,12 +12,9 @@ from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.recipe import Recipe
 from itaudit.runs.lineage import Shared
-from itaudit.runs.retune import base_tables, computed_with
+from itaudit.runs.retune import base_tables, computed_with, prompt_files
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.tables import PROMPTS, map_table
-
-_OF_PROMPTS = ("transforms.json", "prompts_dataset.arrow", "prompts.arrow")
-"""In this order: a run has its prompts once the last of them is there."""
 
 
 def take_over(experiment: Experiment, run: Run, here: Shared) -> str:
@@ -61,8 +58,8 @@ def _take_base(donor: Run, run: Run) -> bool:
     if not donor.prompts_path.exists() or not _base_done(donor) or _base_done(run):
         return False
     if not run.prompts_path.exists():
-        for name in _OF_PROMPTS:
-            _link(donor.path / name, run.path / name)
+        for path in prompt_files(donor):
+            _link(path, run.path / path.name)
     elif not map_table(run.prompts_path, PROMPTS).equals(map_table(donor.prompts_path, PROMPTS)):
         return False
     for path in base_tables(donor):

@@ -71,6 +71,6 @@ def _part(number: int, subject: Subject, tables: Sequence[Table]) -> Part:
         subject,
         tuple(summary_of(subject, tables)),
         tuple(tables),
-        tuple(plots_of(tables, slug)),
+        tuple(plots_of(tables, slug, subject.cells)),
         tuple(telling_responses(subject.cells)),
     )

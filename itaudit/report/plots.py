@@ -8,11 +8,17 @@ from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.shift import CLASSES
 from itaudit.analysis.table import Table, Value, shown
 from itaudit.report.svg import HATCHES, INK, MARKERS, drawing, series_colour, svg_of
+from itaudit.report.telling import largest_cells
+from itaudit.runs.cells import Cell
+from itaudit.runs.compare import Side
+from itaudit.runs.side_by_side import shift_by_position
 from itaudit.sanitize import visible_line
 
 _WIDTH = 5.2
 """Inches; narrow enough that its text can still be read when a phone shrinks it."""
 _ROW = 0.3
+MOST_LINES = 6
+"""Models of a plot by position."""
 MOST_ROWS = 40
 """Rows of a plot; a longer table is read as a table."""
 
@@ -27,16 +33,86 @@ class Plot:
     svg: str
 
 
-def plots_of(tables: Sequence[Table], prefix: str) -> list[Plot]:
-    """The plots of the tables of one subject; their names begin with `prefix`."""
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """A table's column that is drawn as a figure with its interval for each row.
+
+    `line` is where a comparison says nothing; `only` keeps the rows with these values.
+    """
+
+    table: str
+    key: str
+    line: float | None = None
+    only: tuple[tuple[str, str], ...] = ()
+
+
+_OF_ALL = (("aspect", "all five"),)
+DOTS = (
+    Dots("against_plain", "times", 1),
+    Dots("task_comparisons", "score"),
+    Dots("task_comparisons", "random_difference", 0),
+    Dots("judge_differences", "difference", 0, _OF_ALL),
+    Dots("judge_pairs", "preferred", 0.5),
+    Dots("rating_differences", "difference", 0, _OF_ALL),
+)
+
+
+def plots_of(tables: Sequence[Table], prefix: str, cells: Sequence[Cell] = ()) -> list[Plot]:
+    """The plots of the tables of one subject, and of its cells by position; their names begin with `prefix`."""
     by_name = {table.name: table for table in tables}
     plots: list[Plot] = []
     if ladder := by_name.get("size_ladder"):
         plots += _ladders(ladder, prefix)
     if methods := by_name.get("methods"):
-        plots += _dots(methods, "kl", prefix)
+        # The ladder shows the same figures.
+        plots += [] if ladder else _dots(methods, Dots("methods", "kl"), prefix)
         plots += _shares(methods, prefix)
+    plots += _positions(cells, prefix)
+    for dots in DOTS:
+        if table := by_name.get(dots.table):
+            plots += _dots(table, dots, prefix)
     return plots
+
+
+def _positions(cells: Sequence[Cell], prefix: str) -> list[Plot]:
+    """Mean KL by position in the answer, of each model at its largest size."""
+    shown_cells = [*largest_cells(cells)]
+    variants = len({cell.variant for cell in shown_cells}) > 1
+    lines = []
+    for cell in shown_cells[:MOST_LINES]:
+        found = shift_by_position(Side(cell.run, cell.label))
+        if found is not None and found.kl is not None and len(found.kl) > 1:
+            lines.append((f"{cell.label} · {cell.variant}" if variants else cell.label, found))
+    if not lines:
+        return []
+    title = "KL by position in the answer"
+    with drawing(_WIDTH, 3.3) as figure:
+        axes = figure.add_subplot()
+        told = []
+        for series, (label, found) in enumerate(lines):
+            kl = found.kl or ()
+            # A stretch is drawn at its middle, counted from 1, as people count.
+            middles = [(start + end + 1) / 2 for start, end in zip(found.starts, found.ends, strict=True)]
+            axes.plot(middles, kl, label=label, markersize=5, **_style(series))
+            told.append(f"{label}: {kl[0]:.2f} nats at the first token, {kl[-1]:.2f} at the last stretch")
+        axes.set_xscale("log")
+        axes.set_xlabel("token of the answer, from 1 (log scale)")
+        axes.set_ylabel("mean KL(tuned‖base), nats")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.grid(axis="y")
+        axes.legend()
+        alt, slug = f"{title}. {'; '.join(told)}.", f"{prefix}-positions"
+        return [Plot(slug, title, alt, svg_of(figure, slug, title, alt))]
+
+
+def _style(series: int) -> dict[str, Any]:
+    """Colour, marker and line of a series: each tells it by itself."""
+    return {
+        "color": series_colour(series),
+        "marker": MARKERS[series % len(MARKERS)],
+        "linestyle": ("-", "--", ":", "-.")[series % 4],
+    }
 
 
 def _ladders(table: Table, prefix: str) -> list[Plot]:
@@ -76,46 +152,47 @@ def _line(axes: Any, points: Sequence[tuple[int, Estimate]], series: int, label:
         [size for size, _, _ in known],
         values,
         yerr=_bars([one for _, _, one in known]),
-        color=series_colour(series),
-        marker=MARKERS[series % len(MARKERS)],
         markersize=6,
-        linestyle=("-", "--", ":", "-.")[series % 4],
         capsize=3,
         label=label,
+        **_style(series),
     )
 
 
-def _dots(table: Table, key: str, prefix: str) -> list[Plot]:
-    """One figure of each row with its interval; nothing where fewer than two rows have it."""
-    column = next((column for column in table.columns if column.key == key), None)
-    rows = [row for row in table.rows if isinstance(one := row.get(key), Estimate) and one.value is not None]
-    if column is None or not 2 <= len(rows) <= MOST_ROWS:
+def _dots(table: Table, dots: Dots, prefix: str) -> list[Plot]:
+    """One figure of each row with its interval; nothing where fewer than two rows have it, or too many."""
+    column = next((column for column in table.columns if column.key == dots.key), None)
+    rows = [
+        (row, one)
+        for row in table.rows
+        if isinstance(one := row.get(dots.key), Estimate)
+        and one.value is not None
+        and all(row.get(key) == value for key, value in dots.only)
+    ]
+    if column is None or not (1 if dots.line is not None else 2) <= len(rows) <= MOST_ROWS:
         return []
     title = f"{table.title}: {column.title}"
-    models = list(dict.fromkeys(str(row.get("model", "")) for row in rows))
+    models = list(dict.fromkeys(str(row.get("model", "")) for row, _ in rows))
+    scale = 100 if column.kind == "share" else 1
     with drawing(_WIDTH, 0.9 + _ROW * len(rows)) as figure:
         axes = figure.add_subplot()
-        for at, row in enumerate(rows):
-            one = row[key]
-            assert isinstance(one, Estimate)
+        for at, (row, one) in enumerate(rows):
             series = models.index(str(row.get("model", "")))
-            axes.errorbar(
-                [one.value],
-                [at],
-                xerr=_bars([one]),
-                color=series_colour(series),
-                marker=MARKERS[series % len(MARKERS)],
-                markersize=6,
-                capsize=3,
-            )
-        axes.set_yticks(range(len(rows)), [_place(row, table) for row in rows])
+            bars = _bars([one], scale)
+            value = scale * (one.value or 0.0)
+            axes.errorbar([value], [at], xerr=bars, markersize=6, capsize=3, **_style(series))
+        axes.set_yticks(range(len(rows)), [_place(row, table) for row, _ in rows])
         axes.invert_yaxis()
-        axes.set_xlabel(column.title)
-        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+        axes.set_xlabel(column.title + (", per cent" if column.kind == "share" else ""))
+        if dots.line is None:
+            axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+        else:
+            axes.axvline(scale * dots.line, color=INK, linewidth=1, linestyle="--")
         axes.grid(axis="x")
-        alt = f"{title}. {'; '.join(f'{_place(row, table)}: {shown(row[key], column)}' for row in rows)}."
-        name = f"{prefix}-{table.name}-{key}"
-        return [Plot(name, title, alt, svg_of(figure, name, title, alt))]
+        beside = f" The dashed line at {scale * dots.line:g} is no difference." if dots.line is not None else ""
+        alt = f"{title}. {'; '.join(f'{_place(row, table)}: {shown(one, column)}' for row, one in rows)}.{beside}"
+        slug = f"{prefix}-{table.name}-{dots.key}"
+        return [Plot(slug, title, alt, svg_of(figure, slug, title, alt))]
 
 
 def _shares(table: Table, prefix: str) -> list[Plot]:
@@ -161,7 +238,7 @@ def _value(value: Value) -> float:
     return value.value or 0.0 if isinstance(value, Estimate) else 0.0
 
 
-def _bars(estimates: Sequence[Estimate]) -> Any:
+def _bars(estimates: Sequence[Estimate], scale: int = 1) -> Any:
     """[2, points] how far the intervals reach below and above; nothing where one has no interval."""
     ends = [
         (one.value - one.low, one.high - one.value)
@@ -169,13 +246,15 @@ def _bars(estimates: Sequence[Estimate]) -> Any:
         if one.value is not None and one.low is not None and one.high is not None
     ]
     # A bootstrap's interval may leave out the figure itself by a hair.
-    return [[max(end[side], 0.0) for end in ends] for side in (0, 1)] if len(ends) == len(estimates) else None
+    return [[scale * max(end[side], 0.0) for end in ends] for side in (0, 1)] if len(ends) == len(estimates) else None
 
 
 def _place(row: Mapping[str, Value], table: Table) -> str:
     """What a row is of, in one line."""
     there = {column.key: column for column in table.columns}
-    parts = [shown(row.get(key), there[key]) for key in ("variant", "model") if key in there and row.get(key)]
+    variants = len({row.get("variant") for row in table.rows}) > 1
+    keys = ("tasks", *(("variant",) if variants else ()), "model", "against")
+    parts = [shown(row.get(key), there[key]) for key in keys if key in there and row.get(key)]
     parts += [f"n = {row['size']:,}"] if isinstance(row.get("size"), int) else []
     return visible_line(" · ".join(parts))
 

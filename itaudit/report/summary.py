@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from itaudit.analysis.intervals import Estimate
-from itaudit.analysis.table import Column, Table, Value, shown
+from itaudit.analysis.table import Column, Table, Value
 from itaudit.experiments.shift_tables import NOT_APART, UNTOLD
 from itaudit.report.subjects import Subject
+from itaudit.report.verdicts import SAID, told, verdict_sentences, who
 
 MODELS_TOLD = 6
 """Models whose shares are told one by one; the table has those of more."""
@@ -22,14 +23,17 @@ def summary_of(subject: Subject, tables: Sequence[Table]) -> Iterator[str]:
         # The ladder says more than each of its rungs.
         if name in by_name and not (name == "against_reference" and "size_ladder_times" in by_name):
             yield from tell(by_name[name], subject.reference)
+    for said in SAID:
+        if said.table in by_name:
+            yield from verdict_sentences(by_name[said.table], said, subject.reference)
 
 
 def _against(table: Table, reference: str) -> Iterator[str]:
     by_verdict: dict[Value, list[str]] = {}
     for row in table.rows:
-        by_verdict.setdefault(row.get("verdict"), []).append(f"{_who(table, row)}, {_told(table, row, 'times')}")
-    for said, told in by_verdict.items():
-        listed = "; ".join(told)
+        by_verdict.setdefault(row.get("verdict"), []).append(f"{who(table, row)}, {told(table, row, 'times')}")
+    for said, models in by_verdict.items():
+        listed = "; ".join(models)
         if said == NOT_APART:
             yield f"By KL not apart from {reference} ({reference} = 1): {listed}."
         elif said == UNTOLD:
@@ -44,10 +48,10 @@ def _classes(table: Table, _reference: str) -> Iterator[str]:
     if len(rows) > MODELS_TOLD:
         return
     for row in rows.values():
-        kl = f"; mean KL {_told(table, row, 'kl')} nats" if isinstance(row.get("kl"), Estimate) else ""
+        kl = f"; mean KL {told(table, row, 'kl')} nats" if isinstance(row.get("kl"), Estimate) else ""
         yield (
-            f"Of the tokens of {_who(table, row)} the base model would have said {_told(table, row, 'unshifted')} "
-            f"itself, and {_told(table, row, 'shifted')} are shifted{kl}."
+            f"Of the tokens of {who(table, row)} the base model would have said {told(table, row, 'unshifted')} "
+            f"itself, and {told(table, row, 'shifted')} are shifted{kl}."
         )
 
 
@@ -65,7 +69,7 @@ def _times(table: Table, reference: str) -> Iterator[str]:
         apart = sum(one.apart_from(1) for _, one in rungs)
         said = "at every one of them" if apart == len(rungs) else f"at {apart} of them" if apart else "at none of them"
         yield (
-            f"The KL of {_who(table, row)} is {min(values):.1f} to {max(values):.1f} times that of {reference} over "
+            f"The KL of {who(table, row)} is {min(values):.1f} to {max(values):.1f} times that of {reference} over "
             f"{len(rungs)} sizes; {said} the interval leaves out that they are equal."
         )
 
@@ -74,16 +78,16 @@ def _rises(table: Table, reference: str) -> Iterator[str]:
     sizes = [column.title.removeprefix("KL at ").removesuffix(" (nats)") for column in _rungs(table)]
     over = f"from {sizes[0]} to {sizes[-1]} instances"
     for row in table.rows:
-        who, said = _who(table, row), row.get("verdict")
+        name, said = who(table, row), row.get("verdict")
         if said == NOT_APART:
-            yield f"The KL of {who} does not change {over} beyond its interval: {_told(table, row, 'rise')} nats."
+            yield f"The KL of {name} does not change {over} beyond its interval: {told(table, row, 'rise')} nats."
         elif said not in (None, "", UNTOLD):
-            yield f"The KL of {who} {said} {over} by {_told(table, row, 'rise')} nats."
+            yield f"The KL of {name} {said} {over} by {told(table, row, 'rise')} nats."
         more = row.get("rise_verdict")
         if more == NOT_APART:
-            yield f"The rises of {who} and {reference} are not apart."
+            yield f"The rises of {name} and {reference} are not apart."
         elif more not in (None, "", UNTOLD):
-            yield f"{who} {more} than {reference}, by {_told(table, row, 'rise_above')} nats."
+            yield f"{name} {more} than {reference}, by {told(table, row, 'rise_above')} nats."
 
 
 def _published(table: Table, _reference: str) -> Iterator[str]:
@@ -106,10 +110,17 @@ def _causes(table: Table, _reference: str) -> Iterator[str]:
     for row in rows.values():
         if row.get("traced") is not None:
             yield (
-                f"Of the shifted content words of {_who(table, row)}, {_told(table, row, 'traced')} stand in answers "
-                f"to similar prompts, where random instances would give {_told(table, row, 'expected_instances')}: "
+                f"Of the shifted content words of {who(table, row)}, {told(table, row, 'traced')} stand in answers "
+                f"to similar prompts, where random instances would give {told(table, row, 'expected_instances')}: "
                 f"{row['verdict']}."
             )
+
+
+def _unjudged(table: Table, _reference: str) -> Iterator[str]:
+    """How often a judge did not judge, of everything that it was asked."""
+    asked, judged = (sum(int(str(row.get(key) or 0)) for row in table.rows) for key in ("asked", "judged"))
+    if judged < asked:
+        yield f"Of {asked:,} questions to a judge {asked - judged:,} have no judgement; they count in no mean."
 
 
 def _span(values: Sequence[float]) -> str:
@@ -121,19 +132,6 @@ def _rungs(table: Table) -> Iterable[Column]:
     return [column for column in table.columns if column.key.startswith("kl_")]
 
 
-def _who(table: Table, row: _Row) -> str:
-    """The model of a row with its place in the matrix, as far as the table tells it."""
-    keys = {column.key for column in table.columns}
-    places = [str(row["variant"])] if "variant" in keys and row.get("variant") else []
-    places += [f"{row['size']:,} instances"] if isinstance(row.get("size"), int) else []
-    return f"{row['model']} ({', '.join(places)})" if places else str(row["model"])
-
-
-def _told(table: Table, row: _Row, key: str) -> str:
-    column = next((column for column in table.columns if column.key == key), None)
-    return shown(row.get(key), column) if column else "–"
-
-
 _TELLERS: dict[str, Callable[[Table, str], Iterator[str]]] = {
     "size_ladder_times": _times,
     "size_ladder": _rises,
@@ -141,4 +139,5 @@ _TELLERS: dict[str, Callable[[Table, str], Iterator[str]]] = {
     "methods": _classes,
     "published_ladder": _published,
     "causes": _causes,
+    "judge_failures": _unjudged,
 }

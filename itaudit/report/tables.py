@@ -8,7 +8,15 @@ from itaudit.experiments.published import published_tables
 from itaudit.report.subjects import Subject
 from itaudit.runs.cells import Cell
 
-BUILDERS = ("itaudit.experiments.shift_tables", "itaudit.report.cause_tables")
+BUILDERS = (
+    "itaudit.experiments.shift_tables",
+    "itaudit.experiments.enhancement_tables",
+    "itaudit.evaluation.task_tables",
+    "itaudit.evaluation.judge_tables",
+    "itaudit.evaluation.rating_tables",
+    "itaudit.style.tables",
+    "itaudit.report.cause_tables",
+)
 """Modules with `tables(cells, reference)`; each is imported when its tables are asked for."""
 
 

@@ -190,12 +190,7 @@ def retune(plan: RetunePlan, labels: Sequence[str], *, name: str = "", span: Pla
         rows = tuple(change.index for change in plan.changes)
         write_lineage(child, Lineage(parent.path, (plan.before, plan.data), rows, span, shared))
         if parent.prompts_path.exists():
-            for path in (
-                parent.transforms_path,
-                parent.prompts_dataset_path,
-                parent.output_spaces_path,
-                parent.prompts_path,
-            ):
+            for path in prompt_files(parent):
                 _take_over(parent, child, path)
             if shared is not None:
                 for path in base_tables(parent):
@@ -235,6 +230,11 @@ def computed_with(parent: Run) -> Shared | None:
     if not files or any(file.stat().st_mtime > answered for file in files):
         return None
     return Shared(device, str(base["path"]))
+
+
+def prompt_files(run: Run) -> tuple[Path, ...]:
+    """The files that hold the prompts and what they were made from; a run has its prompts once the last is there."""
+    return (run.transforms_path, run.prompts_dataset_path, run.output_spaces_path, run.prompts_path)
 
 
 def base_tables(run: Run) -> list[Path]:

@@ -75,6 +75,15 @@ class ExperimentScreen(Screen[None]):
     ExperimentScreen #message { height: auto; max-height: 4; padding: 0 1; background: $panel; display: none; }
     ExperimentScreen #message.-said { display: block; }
     """
+    KEY_ORDER = (
+        "experiment.left",
+        "experiment.right",
+        "list.open",
+        *(
+            f"experiment.{name}"
+            for name in ["page_next", "take", "beside", "metric", "cancel", "resume", "live", "back"]
+        ),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "page(1)", "page", id="experiment.page_next", tooltip="Cells, then the tables of results"),
         Binding("shift+tab", "page(-1)", "page", id="experiment.page_previous", show=False, tooltip="Previous page"),
@@ -108,6 +117,7 @@ class ExperimentScreen(Screen[None]):
         self._watch = ExperimentWatch(experiment)
         self.progress: ExperimentProgress = self._watch.poll()
         self._summaries: dict[tuple[str, str], ShiftSummary] = {}
+        self._unread: set[tuple[str, str]] = set()
         self._told = TablesTold(self, self._tables_came)
         self._asked_cancel = False
         self._cancelling = False
@@ -249,16 +259,20 @@ class ExperimentScreen(Screen[None]):
         cell = cell_progress(run, spot)
         state = state_of(run, cell)
         summary = self._summary(run, spot.label)
+        if (spot.planned.name, spot.label) in self._unread:
+            return "failed", "unreadable"
         return state, metric_text(self.metric, summary) if summary is not None else short_progress(cell)
 
     def _summary(self, run: RunProgress | None, label: str) -> ShiftSummary | None:
         key = (run.planned.name, label) if run else ("", label)
-        if key not in self._summaries and run is not None and run.run is not None:
+        if key not in self._summaries and key not in self._unread and run is not None and run.run is not None:
             try:
                 if run.run.table("scores", label).closed:
                     self._summaries[key] = run.run.summary(label)
             except UserError as error:
-                self._say(str(error), "$error")
+                # Once: a file that is broken now is broken at the next look, too.
+                self._unread.add(key)
+                self.app.notify(visible_line(str(error)), severity="error", markup=False)
         return self._summaries.get(key)
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:

@@ -1,0 +1,62 @@
+"""Tables of results as text: nothing is lost at any width."""
+
+import pytest
+
+from itaudit.analysis.intervals import Estimate
+from itaudit.analysis.table import Column, Table
+from itaudit.tui.layout import text_cells
+from itaudit.tui.table_text import table_text
+
+COLUMNS = (
+    Column("model", "model", "text"),
+    Column("tokens", "tokens", "count"),
+    Column("kl", "KL (nats)"),
+    Column("shifted", "shifted", "share"),
+    Column("verdict", "against lft", "text"),
+)
+ROWS = (
+    {"model": "lft", "tokens": 1234, "kl": Estimate(0.057, 0.045, 0.07, 16), "shifted": 0.014},
+    {
+        "model": "sft",
+        "tokens": 999,
+        "kl": Estimate(0.294, 0.2, 0.4, 16),
+        "shifted": Estimate(0.061, None, None, 1),
+        "verdict": "further from the base",
+    },
+)
+TABLE = Table("methods", "How far each model moved", COLUMNS, ROWS, "Intervals are 95 %.", "a paper")
+
+
+def test_a_table_that_fits_has_a_line_a_row() -> None:
+    lines = table_text(TABLE, 100).plain.splitlines()
+    assert lines[0] == "How far each model moved"
+    assert lines[3].split() == ["lft", "1,234", "0.057", "(0.045", "to", "0.070)", "1.4", "%", "–"]
+    assert lines[4].split()[-4:] == ["further", "from", "the", "base"]
+    assert lines[-3:] == ["Intervals are 95 %.", "", "Source: a paper"]
+
+
+@pytest.mark.parametrize("width", [100, 70, 50, 40, 30])
+def test_no_figure_is_lost_and_no_line_is_wider_than_the_screen(width: int) -> None:
+    text = table_text(TABLE, width).plain
+    assert max(map(text_cells, text.splitlines())) <= width
+    flat = " ".join(text.split())
+    for figure in ("0.057", "0.045 to 0.070", "1,234", "1.4 %", "0.294", "0.200 to 0.400", "6.1 %", "999"):
+        assert figure in flat
+    assert flat.count("lft") >= 1 and "further from the base" in flat
+
+
+def test_pieces_begin_with_the_names_of_their_rows() -> None:
+    text = table_text(TABLE, 30).plain
+    assert text.count("sft") == text.count("\n\n") - 2
+
+
+def test_counts_come_last_where_a_table_is_in_pieces() -> None:
+    text = table_text(TABLE, 40).plain
+    assert text.index("0.057") < text.index("1,234")
+
+
+def test_a_hostile_name_stays_one_line() -> None:
+    table = Table("t", "t", COLUMNS[:1], ({"model": "\x1b[2J[bold]\n\u202ex"},))
+    text = table_text(table, 40).plain
+    assert "\x1b" not in text and "\u202e" not in text and "[bold]" in text
+    assert len(text.splitlines()) == 4
