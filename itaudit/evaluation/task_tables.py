@@ -146,8 +146,8 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
             rows.append(row)
     note = (
         "Differences of scores from 0 to 1, over the prompts that both answered, resampled together. "
-        f"“{NOT_APART}”: the interval of the difference holds 0; against the random guess, also where the score is among "
-        f"those of 95 % of guessers who guess each prompt once. {INTERVALS}"
+        f"“{NOT_APART}”: the interval of the difference holds 0; against the random guess, also where the score is "
+        f"among those of 95 % of guessers who guess each prompt once. {INTERVALS}"
     )
     title = "Each model against guessing, the untuned model and the others"
     return Table("task_comparisons", title, _filled(columns, rows), tuple(rows), note)
