@@ -18,8 +18,8 @@ from itaudit.cli_runs import JSON_OPTION, print_json
 def report_command(subjects: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Writes what was found as one HTML file, as Markdown, and every table as CSV and Parquet.
 
-    Several runs are told beside each other; each experiment is told by itself. Nothing is computed that a run lacks,
-    so that a report of a half-done experiment tells of what is done.
+    Several runs are told beside each other; each experiment is told by itself. No model is asked, and a report of a
+    half-done experiment tells of what is done.
     """
     from itaudit.report.document import report_of
     from itaudit.report.exports import HTML, write_report

@@ -116,6 +116,13 @@ def _causes(table: Table, _reference: str) -> Iterator[str]:
             )
 
 
+def _unjudged(table: Table, _reference: str) -> Iterator[str]:
+    """How often a judge did not judge, of everything that it was asked."""
+    asked, judged = (sum(int(str(row.get(key) or 0)) for row in table.rows) for key in ("asked", "judged"))
+    if judged < asked:
+        yield f"Of {asked:,} questions to a judge {asked - judged:,} have no judgement; they count in no mean."
+
+
 def _span(values: Sequence[float]) -> str:
     low, high = f"{min(values):.1f}", f"{max(values):.1f}"
     return low if low == high else f"{low} to {high}"
@@ -132,4 +139,5 @@ _TELLERS: dict[str, Callable[[Table, str], Iterator[str]]] = {
     "methods": _classes,
     "published_ladder": _published,
     "causes": _causes,
+    "judge_failures": _unjudged,
 }

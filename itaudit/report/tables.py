@@ -12,6 +12,7 @@ BUILDERS = (
     "itaudit.experiments.shift_tables",
     "itaudit.experiments.enhancement_tables",
     "itaudit.evaluation.task_tables",
+    "itaudit.evaluation.judge_tables",
     "itaudit.evaluation.rating_tables",
     "itaudit.style.tables",
     "itaudit.report.cause_tables",

@@ -36,7 +36,7 @@ SAID = (
     Said("task_comparisons", "control_verdict", "control_difference", "Score against the first variant", by="tasks"),
     Said("judge_differences", "verdict", "difference", "A judge's ratings against {reference}", _OF_ALL),
     Said("judge_pairs", "verdict", "preferred", "A judge's preference"),
-    Said("judge_order", "verdict", "order_decides", "The order in which a judge reads two answers"),
+    Said("judge_order", "verdict", "shown_first", "The order in which a judge reads two answers"),
     Said("rating_differences", "verdict", "difference", "People's ratings against {reference}", _OF_ALL),
     Said("style-distances", "told", "nearer", "Length against the dataset's", (("measure", "words"),)),
     Said("copied-spans", "told", "minus_base", "Words inside verbatim spans of the dataset", first="span_words"),

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from itaudit.data.load import load
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import Planned, spec_of
 from itaudit.runs.run import Run
@@ -28,6 +29,7 @@ def make_experiment(directory: Path, table: dict[str, Any], figures: Figures, *,
     experiment = Experiment.create(directory, spec_of(whole, directory / "recipe.toml"))
     for planned in experiment.spec.runs:
         run = Run.create(experiment.runs_path, planned.recipe)
+        load(data).save(run.dataset_path)
         for label in planned.recipe.models:
             shifts = figures(planned, label)
             if shifts is not None:

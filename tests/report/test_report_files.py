@@ -1,0 +1,136 @@
+"""The files of a report, the command that writes them, and LLM Comparator's."""
+
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from itaudit.cli_report import report_command
+from itaudit.errors import UserError
+from itaudit.report.comparator import comparator_document, comparator_documents
+from itaudit.report.document import report_of
+from itaudit.report.exports import write_report
+from itaudit.report.subjects import subjects_of
+from itaudit.runs.cells import cells_of
+from itaudit.runs.judgements import Preference, preference_row, preference_table
+from itaudit.runs.run import Run
+from tests.experiments.made_of_figures import make_experiment
+from tests.report.conftest import Written, laddered
+
+
+@pytest.fixture
+def run(written: Written, tmp_path: Path) -> Run:
+    """A copy of the run that the report tells of."""
+    source = written.report.parts[1].subject.paths[0]
+    return Run(Path(shutil.copytree(source, tmp_path / source.name)))
+
+
+def test_every_file_that_is_named_is_there(written: Written) -> None:
+    assert {"report.html", "report.md", "report.json"} < set(written.document["files"])
+    for name in written.document["files"]:
+        assert (written.folder / name).stat().st_size > 0
+    there = {str(path.relative_to(written.folder)) for path in written.folder.rglob("*") if path.is_file()}
+    assert there == set(written.document["files"])
+
+
+def test_a_later_report_takes_the_earlier_ones_files_away_and_no_others(
+    written: Written, run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(written.folder, out)
+    (out / "tables" / "mine.csv").write_text("mine")
+    told = orjson.loads((out / "report.json").read_bytes())
+    told["files"].append("../kept.txt")
+    (out / "report.json").write_bytes(orjson.dumps(told))
+    (tmp_path / "kept.txt").write_text("kept")
+    write_report(report_of([run.path]), out)
+    assert not (out / "tables" / "ladder").exists() or not list((out / "tables" / "ladder").iterdir())
+    assert (out / "tables" / "methods.csv").exists() and (out / "tables" / "mine.csv").exists()
+    assert (tmp_path / "kept.txt").exists()
+
+
+def test_the_reproduction_names_recipes_hashes_and_versions(written: Written) -> None:
+    told = written.report.reproduction
+    run = written.report.parts[1].subject.runs[0]
+    assert [name for name, _ in told.recipes] == ["ladder.toml", "dolly-12.toml"]
+    assert told.commands[0] == "itaudit run ladder.toml --name ladder"
+    assert told.commands[-1] == "itaudit report ladder dolly-12"
+    assert run.dataset.sha256 in {row["sha256"] for row in told.files.rows}
+    facts = {row["fact"]: row["value"] for row in told.facts.rows}
+    assert facts["device of the runs"] == "cpu" and {"torch", "transformers", "itaudit", "Python"} <= facts.keys()
+
+
+def test_runs_stand_beside_each_other_as_variants(run: Run, tmp_path: Path) -> None:
+    other = Run(Path(shutil.copytree(run.path, tmp_path / "other")))
+    (subject,) = subjects_of([run.path, other.path, run.path])
+    assert {cell.variant for cell in subject.cells} == {run.name, "other"}
+    assert (subject.reference, subject.finished) == ("lft", True)
+
+
+def test_nothing_scored_is_one_line(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, {"models": {"lft": {"method": "lft"}}}, lambda *_: None)
+    with pytest.raises(UserError, match=r"nothing is scored yet; `itaudit resume .*` goes on"):
+        report_of([experiment.path])
+
+
+def test_the_command_writes_into_the_run_and_prints_the_document(run: Run) -> None:
+    done = CliRunner().invoke(report_command, [str(run.path), "--json"], catch_exceptions=False)
+    told = orjson.loads(done.stdout)
+    assert (told["folder"], done.exit_code) == (str(run.path / "report"), 0)
+    assert told["subjects"][0]["name"] == run.name
+    assert (run.path / "report" / "report.html").exists()
+
+
+def test_a_place_that_is_neither_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run"):
+        CliRunner().invoke(report_command, [str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"can't write the report: .*; give another --out"):
+        write_report(written.report, tmp_path / "file")
+
+
+def test_comparator_scores_are_from_the_first_models_side(run: Run) -> None:
+    prompts = [prompt.id for prompt in run.prompts()]
+    both, first_wins, nonsense = prompts[:3]
+    straight = [Preference(both, "j", "first", "a"), Preference(first_wins, "j", "first", "b")]
+    straight.append(Preference(nonsense, "j", None, failure="nonsense"))
+    # Shown the other way round, "first" is the second model.
+    flipped = [Preference(both, "j", "first", "c"), Preference(first_wins, "j", "second", "d")]
+    preference_table(run, "sft", "lft").append([preference_row(n, one, 0.1) for n, one in enumerate(straight)])
+    preference_table(run, "lft", "sft").append([preference_row(n, one, 0.1) for n, one in enumerate(flipped)])
+    document = comparator_document(run, "sft", "lft")
+    by_id = {one["custom_fields"]["prompt_id"]: one for one in document["examples"]}
+    assert [by_id[id]["score"] for id in (both, first_wins, nonsense)] == [0.0, 1.0, None]
+    assert [(r["is_flipped"], r["score"], r["rationale"]) for r in by_id[first_wins]["individual_rater_scores"]] == [
+        (False, 1.0, "b"),
+        (True, 1.0, "d"),
+    ]
+    assert by_id[nonsense]["individual_rater_scores"] == []
+
+
+def test_comparator_files_have_every_field_that_it_asks_for(run: Run) -> None:
+    documents = dict(comparator_documents(cells_of(run), "lft"))
+    assert list(documents) == [f"{run.name}-lft-base", f"{run.name}-sft-lft"]
+    document = documents[f"{run.name}-sft-lft"]
+    assert document["models"] == [{"name": "sft"}, {"name": "lft"}]
+    names = {field["name"] for field in document["metadata"]["custom_fields_schema"]}
+    assert len(document["examples"]) == len(run.prompts())
+    for example in document["examples"]:
+        assert set(example) == {
+            "input_text", "tags", "output_text_a", "output_text_b", "score", "individual_rater_scores", "custom_fields",
+        }  # fmt: skip
+        assert set(example["custom_fields"]) == names
+        prompt_id = example["custom_fields"]["prompt_id"]
+        response = run.response("sft", prompt_id)
+        assert response is not None and example["output_text_a"] == response.response
+
+
+def test_only_the_largest_size_is_compared(tmp_path: Path) -> None:
+    table = {"models": {"lft": {"method": "lft"}, "sft": {"method": "sft"}}, "experiment": {"sizes": [10, 40]}}
+    experiment = make_experiment(tmp_path, table, laddered)
+    assert [name for name, _ in comparator_documents(experiment.cells(), "lft")] == ["n40-sft-lft"]

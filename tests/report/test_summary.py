@@ -1,0 +1,88 @@
+"""The summary calls nothing a difference whose interval holds none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from itaudit.analysis.intervals import Estimate
+from itaudit.analysis.table import Column, Table
+from itaudit.experiments.experiment import Experiment
+from itaudit.experiments.shift_tables import tables
+from itaudit.experiments.spec import Planned
+from itaudit.report.subjects import Subject, subjects_of
+from itaudit.report.summary import summary_of
+from itaudit.report.verdicts import LISTED, SAID, verdict_sentences
+from tests.experiments.made_of_figures import Shift, make_experiment
+from tests.report.conftest import Written, laddered
+
+MODELS: dict[str, Any] = {"models": {"lft": {"method": "lft"}, "sft": {"method": "sft"}}}
+
+
+def subject_of(experiment: Experiment) -> Subject:
+    (subject,) = subjects_of([experiment.path])
+    return subject
+
+
+def sentences(experiment: Experiment) -> list[str]:
+    subject = subject_of(experiment)
+    return list(summary_of(subject, tables(subject.cells, subject.reference)))
+
+
+def test_a_ladder_is_told_with_its_multiples_and_rises(written: Written) -> None:
+    told = written.report.parts[0].summary
+    assert any(
+        one.startswith("The KL of sft is 3.3 to 6.7 times that of lft over 2 sizes; at every one") for one in told
+    )
+    assert any("The KL of lft does not change from 10 to 40 instances beyond its interval" in one for one in told)
+    assert any("The KL of sft rises from 10 to 40 instances by +0.450" in one for one in told)
+    assert any(one.startswith("sft rises more than lft, by +0.450") for one in told)
+    assert any("SFT's KL is 4.0 to 5.8 times LFT's; here it is 3.3 to 6.7" in one for one in told)
+
+
+def test_models_of_a_kind_are_told_not_apart(tmp_path: Path) -> None:
+    def figures(_planned: Planned, label: str) -> Mapping[str, Shift | None]:
+        order = range(9) if label == "lft" else reversed(range(9))
+        return {f"p{n}": (8, 1, 1, 1 + value / 9) for n, value in enumerate(order)}
+
+    told = " ".join(sentences(make_experiment(tmp_path, MODELS, figures)))
+    assert "By KL not apart from lft (lft = 1): sft, 1.00 ×" in told
+    assert "further" not in told and "nearer" not in told
+
+
+def test_too_few_prompts_tell_no_difference(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, MODELS, lambda _, label: {"p": (9, 0, 1, float(len(label)))})
+    told = " ".join(sentences(experiment))
+    assert "Too few prompts to tell from lft by KL: sft" in told and "further" not in told
+
+
+def test_a_half_done_experiment_says_so(tmp_path: Path) -> None:
+    table = MODELS | {"experiment": {"sizes": [10, 40]}}
+    half = make_experiment(
+        tmp_path, table, lambda planned, label: laddered(planned, label) if planned.size == 10 else None
+    )
+    assert sentences(half)[0].startswith("Not all of it is done yet")
+
+
+def test_sentences_of_verdicts_group_what_is_said_and_stop_at_some() -> None:
+    rows: list[dict[str, Any]] = [
+        {"model": f"m{n}", "times": Estimate(1.0, 0.9, 1.1, 9), "verdict": "not apart"} for n in range(LISTED + 2)
+    ]
+    rows.append({"model": "far", "times": Estimate(3.0, 2.0, 4.0, 9), "verdict": "further from the base"})
+    rows.append({"model": "lft", "times": None, "verdict": "plain"})
+    columns = (Column("model", "model", "text"), Column("times", "times", "times", 2), Column("verdict", "", "text"))
+    table = Table("against_plain", "", columns, tuple(rows))
+    said = next(one for one in SAID if one.table == "against_plain")
+    same, far = verdict_sentences(table, said, "lft")
+    assert same.startswith("By KL against plain tuning (= 1): not apart – m0 1.00 × (0.90 × to 1.10 ×); ")
+    assert same.endswith(" and 2 more.") and f"m{LISTED}" not in same
+    assert far == "By KL against plain tuning (= 1): further from the base – far 3.00 × (2.00 × to 4.00 ×)."
+
+
+def test_only_the_largest_size_of_a_model_is_told() -> None:
+    rows: list[dict[str, Any]] = [
+        {"model": "m", "size": size, "verdict": f"said of {size}", "times": None} for size in (10, 40)
+    ]
+    columns = (Column("model", "model", "text"), Column("size", "n", "count"), Column("verdict", "", "text"))
+    said = next(one for one in SAID if one.table == "against_plain")
+    (told,) = verdict_sentences(Table("against_plain", "", columns, tuple(rows)), said, "lft")
+    assert "said of 40 – m (40 instances)" in told
