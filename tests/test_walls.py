@@ -41,8 +41,10 @@ def imported_by(code: str) -> set[str]:
         "itaudit.tui.app",
         "itaudit.tui.screens.stepper",
         "itaudit.tui.screens.hallucination",
+        "itaudit.tui.screens.experiment",
         "itaudit.tui.screens.home",
         "itaudit.tui.screens.live",
+        "itaudit.tui.screens.side_by_side",
         "itaudit.tui.screens.dataset",
     ],
 )

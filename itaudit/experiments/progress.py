@@ -9,13 +9,12 @@ from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import Planned
 from itaudit.runs.run import BASE, Run
-from itaudit.runs.state import JobState, RunState, StageState, believed
+from itaudit.runs.state import JobState, RunState, StageState
 from itaudit.runs.watch import Watch
 
 CellState = Literal["waiting", "running", "done", "stopped"]
 """`stopped` is a cell that was begun and that nobody works on."""
-PREPARING = ""
-"""The label of the stages that belong to no model."""
+_STATES: tuple[JobState, ...] = ("queued", "running", "done", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +83,44 @@ class ExperimentWatch:
     def poll(self) -> ExperimentProgress:
         """How far the experiment is now. Raises UserError where its recipe can't be read."""
         # The status first: a worker that ends in between has told its runs before.
-        job, error, waiting_for, started = _job(self.experiment)
-        runs = tuple(self._run(planned, job) for planned in self.experiment.spec.runs)
+        told = _told(self.experiment)
+        runs = tuple(self._run(planned, told) for planned in self.experiment.spec.runs)
         cells = [cell for run in runs for cell in run.cells if cell.label != BASE]
-        done = sum(cell.state == "done" for cell in cells)
-        if job in ("queued", "running"):
+        doing, left = "", None
+        if told.at_work:
             doing = next((text for run in runs if (text := _doing(run))), "")
             left = seconds_left(runs, time.time())
-        else:
-            doing, left = "", None
-        return ExperimentProgress(job, runs, done, len(cells), left, doing, waiting_for, error, started)
+        return ExperimentProgress(
+            job=told.job,
+            runs=runs,
+            done=sum(cell.state == "done" for cell in cells),
+            total=len(cells),
+            seconds_left=left,
+            doing=doing,
+            waiting_for=told.waiting_for,
+            error=told.error,
+            started=told.started,
+        )
 
-    def _run(self, planned: Planned, experiment: JobState) -> RunProgress:
+    def _run(self, planned: Planned, told: "_Told") -> RunProgress:
         labels = (BASE, *planned.recipe.models)
+        waiting = tuple(CellProgress(label, "waiting") for label in labels)
+        failed = told.failed.get(planned.name, "")
         try:
             run = self.experiment.run_of(planned)
             if run is None:
-                return RunProgress(planned, None, "new", tuple(CellProgress(label, "waiting") for label in labels))
+                return RunProgress(planned, None, "failed" if failed else "new", waiting, error=failed)
             watch = self._watches.setdefault(planned.name, Watch(run))
             watch.poll()
-            state = watch.state
-            job = run.job(state)
-            if job == "failed" and not run.events_path.exists() and experiment in ("queued", "running"):
-                job = "queued"
-            state = believed(state, job)
         except UserError as error:
-            return RunProgress(
-                planned, None, "failed", tuple(CellProgress(x, "waiting") for x in labels), error=str(error)
-            )
+            return RunProgress(planned, None, "failed", waiting, error=str(error))
+        state, job = watch.state, watch.state.job
         cells = tuple(_cell(label, state, job) for label in labels)
+        if failed and job not in ("queued", "running"):
+            return RunProgress(planned, run, "failed", cells, state, state.error or failed)
+        if told.at_work and job in ("failed", "cancelled"):
+            # How it ended before; its turn comes again.
+            return RunProgress(planned, run, "queued", cells, state)
         return RunProgress(planned, run, job, cells, state, state.error)
 
 
@@ -123,28 +131,36 @@ def progress_of(experiment: Experiment) -> ExperimentProgress:
 
 def job_of(experiment: Experiment) -> JobState:
     """The state of an experiment's job; a worker that died without a word reads as failed."""
-    return _job(experiment)[0]
+    return _told(experiment).job
 
 
-def _job(experiment: Experiment) -> tuple[JobState, str, str, float]:
-    """The state of the experiment's own worker, its error, what it waits for and when it began."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What an experiment's worker says of itself; `failed` are the errors of the runs that it saw fail, by name."""
+
+    job: JobState
+    error: str = ""
+    waiting_for: str = ""
+    started: float = 0.0
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def at_work(self) -> bool:
+        return self.job in ("queued", "running")
+
+
+def _told(experiment: Experiment) -> _Told:
     status = experiment.status()
     if status is None:
-        return "new", "", "", 0.0
+        return _Told("new")
     told = status.stages[0] if status.stages else {}
-    waiting_for = str(told.get("waiting_for", ""))
-    states: Mapping[str, JobState] = {
-        "queued": "queued",
-        "running": "running",
-        "done": "done",
-        "failed": "failed",
-        "cancelled": "cancelled",
-    }
-    state = states.get(status.state, "failed")
-    if state in ("queued", "running") and not status.alive(time.time()):
+    failed = told.get("failed")
+    errors = {str(name): str(error) for name, error in failed.items()} if isinstance(failed, dict) else {}
+    job: JobState = next((state for state in _STATES if state == status.state), "failed")
+    if job in ("queued", "running") and not status.alive(time.time()):
         error = "the worker died without a word; the log may say why, and resuming goes on where it stopped"
-        return "failed", error, "", status.started
-    return state, status.error, waiting_for, status.started
+        return _Told("failed", error, "", status.started, errors)
+    return _Told(job, status.error, str(told.get("waiting_for", "")), status.started, errors)
 
 
 def _cell(label: str, state: RunState, job: JobState) -> CellProgress:
@@ -185,7 +201,7 @@ def seconds_left(runs: Sequence[RunProgress], now: float) -> float | None:
     known = list(_known(runs, now))
     total = 0.0
     for run in runs:
-        if run.job == "done":
+        if run.job in ("done", "failed"):
             continue
         for stage in _stages_of(run, runs):
             seconds = _estimate(stage, run.planned.size, known, now)
@@ -227,9 +243,14 @@ def _stages_of(run: RunProgress, runs: Sequence[RunProgress]) -> list[StageState
     if run.state.stages:
         return [stage for stage in run.state.stages.values() if stage.state != "done"]
     found: dict[str, StageState] = {}
-    for other in runs:
+    begun = [other for other in runs if other.state.stages]
+    prompts = run.planned.recipe.prompts
+    # What the base model said to the same prompts is taken over.
+    asked = any(other.planned.recipe.prompts == prompts for other in begun)
+    models = ("", *(() if asked else (BASE,)), *run.planned.recipe.models)
+    for other in begun:
         for key, stage in other.state.stages.items():
-            if stage.model in ("", *run.planned.recipe.models):
+            if stage.model in models:
                 found[key] = StageState(stage.stage, stage.model)
     missing = [label for label in run.planned.recipe.models if not any(s.model == label for s in found.values())]
     return [*found.values(), *(StageState("tune", label) for label in missing)]

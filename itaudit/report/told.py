@@ -5,6 +5,7 @@ request is a JSON object: `{"experiment": DIRECTORY}`, or `{"cells": [{run, labe
 "reference": LABEL}`.
 """
 
+import importlib
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,17 +63,22 @@ def main() -> int:
 
 
 def _tables(request: Mapping[str, Any]) -> Iterator[Table]:
-    from itaudit.experiments import shift_tables
+    """The tables of `report.tables.cell_tables`, each as soon as it is counted: some take much longer than others."""
     from itaudit.experiments.experiment import Experiment
     from itaudit.experiments.published import published_tables
+    from itaudit.report.tables import BUILDERS
 
+    cells: Sequence[Cell]
     if "experiment" in request:
         experiment = Experiment(Path(request["experiment"]))
         cells, reference = experiment.cells(), experiment.spec.reference
-        yield from shift_tables.tables(cells, reference)
-        yield from published_tables(experiment.spec.matrix.published, cells, reference)
+        published = experiment.spec.matrix.published
     else:
-        yield from shift_tables.tables(_cells(request["cells"]), request["reference"])
+        cells, reference, published = _cells(request["cells"]), str(request["reference"]), ""
+    for number, name in enumerate(BUILDERS):
+        yield from importlib.import_module(name).tables(cells, reference)
+        if not number:
+            yield from published_tables(published, cells, reference)
 
 
 def _cells(told: Sequence[Mapping[str, Any]]) -> list[Cell]:

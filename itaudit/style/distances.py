@@ -83,8 +83,9 @@ def _told(grid: _Grid, prompts: int) -> list[Estimate]:
     drawn = [np.concatenate(parts) for parts in zip(*_resampled(grid, prompts), strict=True)]
     tail = expanded_tail(prompts)
     bounds = [np.quantile(one, [tail, 1 - tail]) for one in drawn]
+    # Resamples repeat prompts, and so lie farther off than what they are drawn from; the interval reaches the value.
     return [
-        Estimate(float(value[0]), float(low), float(high), prompts)
+        Estimate(float(value[0]), min(float(low), float(value[0])), max(float(high), float(value[0])), prompts)
         for value, (low, high) in zip(values, bounds, strict=True)
     ]
 

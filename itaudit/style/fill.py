@@ -60,7 +60,7 @@ class Styled:
 def fill_style(run: Run, label: str, check: Callable[[], None] = lambda: None) -> None:
     """Measures the responses of a model that are there, and the dataset's and the references' answers with them.
 
-    What was measured already stays; `check` may raise to stop between two responses. Raises UserError where the
+    What was measured already stays; `check` may raise to stop between two answers. Raises UserError where the
     dataset or a word list can't be read, and for an unknown label.
     """
     for name in (DATASET, REFERENCES, label):
@@ -109,6 +109,7 @@ def _made_of(run: Run, label: str, style: Style, rules: Rules) -> bytes:
 def _rows(run: Run, label: str, style: Style, rules: Rules, check: Callable[[], None]) -> Iterable[dict[str, Any]]:
     if label == DATASET:
         for instance in run.dataset:
+            check()
             for text in response_turns(instance):
                 yield _row(instance.id, form_of(text, style.opening_words), [], None)
         return

@@ -1,6 +1,6 @@
 """Whose answers are compared: the models of an experiment's cells with their seeds together, and the dataset's."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,13 +82,16 @@ def places(cells: Sequence[Cell]) -> list[Place]:
     found: dict[tuple[str, int | None], dict[str, Subject]] = {}
     for (variant, size, label), group in by_group(there).items():
         found.setdefault((variant, size), {})[label] = Subject(label, tuple(cell.run for cell in group))
-    return [Place(variant, size, models) for (variant, size), models in found.items() if set(models) != {BASE}]
+    # An experiment does the ends of a ladder first; people read it from the smallest up.
+    variants = list(dict.fromkeys(variant for variant, _ in found))
+    ordered = sorted(found.items(), key=lambda one: (variants.index(one[0][0]), one[0][1] or 0))
+    return [Place(variant, size, models) for (variant, size), models in ordered if set(models) != {BASE}]
 
 
-def place_columns(there: Iterable[Place]) -> tuple[Column, ...]:
+def place_columns(there: Sequence[Place]) -> tuple[Column, ...]:
     """The columns that a row begins with: those that tell places apart, and the model's label."""
     columns = []
-    if any(place.variant for place in there):
+    if len({place.variant for place in there}) > 1:
         columns.append(Column("variant", "variant", "text"))
     if any(place.size is not None for place in there):
         columns.append(Column("size", "instances", "count"))

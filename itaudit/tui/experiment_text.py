@@ -25,7 +25,7 @@ METRIC_WORDS: Mapping[Metric, str] = {
     "unshifted": "share unshifted",
     "tokens": "tokens a response",
 }
-COLUMN = 12
+COLUMN = 14
 """Cells of a column of the matrix."""
 MUTED = "$foreground-muted"
 CELL_MARKS = {

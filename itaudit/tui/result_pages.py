@@ -6,20 +6,26 @@ from itaudit.analysis.table import Table
 
 CELLS = "cells"
 _PAGES = {
-    "methods": ("methods", "against_reference"),
-    "sizes": ("size_ladder", "size_ladder_times", "published_ladder", "published"),
+    "methods": ("methods", "against_", "enhancement"),
+    "sizes": ("size_", "published"),
+    "tasks": ("task", "random_guess"),
+    "quality": ("judge", "rating", "rater"),
+    "style": ("style", "opening", "shift-kinds", "shifted-words", "copied"),
+    "causes": ("causes",),
 }
+"""What the names of a page's tables begin with."""
 OTHERS = "others"
 
 
 def pages_of(tables: Mapping[str, Table]) -> list[str]:
     """The pages there are: the cells, then those that have tables; the methods' page always."""
-    found = [page for page, names in _PAGES.items() if page == "methods" or any(name in tables for name in names)]
-    return [CELLS, *found, *([OTHERS] if page_tables(tables, OTHERS) else [])]
+    return [CELLS, *(page for page in (*_PAGES, OTHERS) if page == "methods" or page_tables(tables, page))]
 
 
 def page_tables(tables: Mapping[str, Table], page: str) -> dict[str, Table]:
     """The tables of a page, by name, in the order in which they are told."""
-    placed = {name for names in _PAGES.values() for name in names}
-    wanted = _PAGES.get(page, ())
-    return {name: table for name, table in tables.items() if name in wanted or (page == OTHERS and name not in placed)}
+    return {name: table for name, table in tables.items() if _page(name) == page}
+
+
+def _page(name: str) -> str:
+    return next((page for page, beginnings in _PAGES.items() if name.startswith(beginnings)), OTHERS)

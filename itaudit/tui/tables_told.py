@@ -43,10 +43,12 @@ class TablesTold:
     def _listen(self) -> None:
         if self._child is None:
             return
+        came = False
         for message in self._child.messages():
             if "table" in message:
                 table = table_of(message["table"])
                 self._hearing[table.name] = table
+                came = True
             elif "problem" in message:
                 self.problem = message["problem"]
             else:
@@ -57,6 +59,10 @@ class TablesTold:
             elif not self.problem:
                 self.problem = f"the process that counts {self._child.last_words()}"
             self.close()
+            self._changed()
+        elif came and self.tables.keys() <= self._hearing.keys():
+            # What was counted before stands until there is as much again.
+            self.tables = dict(self._hearing)
             self._changed()
 
     def close(self) -> None:

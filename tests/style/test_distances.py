@@ -49,6 +49,14 @@ def test_a_model_that_is_no_nearer_is_seldom_said_to_be(monkeypatch: pytest.Monk
     assert said <= 8
 
 
+def test_the_interval_of_a_model_that_is_on_the_dataset_holds_its_distance() -> None:
+    rng = np.random.default_rng(3)
+    dataset = rng.poisson(30, 200)
+    found = distance(by_prompt(np.quantile(dataset, np.linspace(0.02, 0.98, 40))), dataset)
+    assert found.value is not None and found.low is not None and found.high is not None
+    assert 0 < found.low <= found.value < found.high
+
+
 def test_only_prompts_that_both_answered_count() -> None:
     found = nearness({"a": [1.0], "b": [2.0]}, {"b": [4.0], "c": [9.0]}, [2.0])
     assert (found.model.value, found.other.value, found.nearer.value) == (0.0, 2.0, 2.0)

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from itaudit.analysis.table import Table
 from itaudit.cli_style import style_command
 from itaudit.errors import UserError
+from itaudit.experiments.experiment import Experiment
+from itaudit.experiments.spec import spec_of
 from itaudit.runs.cells import Cell, cells_of
 from itaudit.runs.run import Run
 from itaudit.style.form_tables import opening_table
@@ -117,14 +119,14 @@ def test_the_most_shifted_words_come_with_their_kind(made: dict[str, Rows]) -> N
 
 
 def test_seeds_are_pooled_and_places_kept_apart(run: Run) -> None:
-    cells = [Cell(run, label, variant, 8, seed) for variant in ("a", "b") for seed in (0, 1) for label in run.labels]
+    matrix = [(variant, size, seed) for seed in (0, 1) for size in (8, 4) for variant in ("b", "a")]
+    cells = [Cell(run, label, variant, size, seed) for variant, size, seed in matrix for label in run.labels]
     there = places(cells)
     assert [(place.variant, place.size, list(place.models)) for place in there] == [
-        ("a", 8, ["base", "lft", "sft"]),
-        ("b", 8, ["base", "lft", "sft"]),
+        (variant, size, ["base", "lft", "sft"]) for variant in ("b", "a") for size in (4, 8)
     ]
     once = kind_table(places(cells_of(run)), "lft")
-    twice = kind_table(there, "lft")
+    twice = kind_table(there[:1] + there[-1:], "lft")
     assert [column.key for column in twice.columns][:3] == ["variant", "size", "model"]
     assert [column.key for column in once.columns][:1] == ["model"]
     rows = [one for one in twice.to_json()["rows"] if one["variant"] == "b"]
@@ -152,6 +154,24 @@ def test_the_command_names_a_model_that_is_not_there(run: Run, tmp_path: Path) -
     assert isinstance(wrong.exception, UserError) and "no model 'dpo'; there are lft, sft" in str(wrong.exception)
     early = CliRunner().invoke(style_command, [str(begin_run(tmp_path).path)])
     assert isinstance(early.exception, UserError) and "are all scored yet" in str(early.exception)
+
+
+@pytest.mark.slow
+def test_the_command_takes_an_experiment(built: Run, tmp_path: Path) -> None:
+    rows = {"path": str(built.recipe.data.path)}
+    models = {"lft": {"method": "lft"}, "sft": {"method": "sft"}}
+    table = {"data": rows, "prompts": rows, "models": models, "experiment": {"seeds": [0, 1], "reference": "sft"}}
+    experiment = Experiment.create(tmp_path, spec_of(table, tmp_path / "recipe.toml"))
+    for planned in experiment.spec.runs:
+        shutil.copytree(built.path, experiment.runs_path / planned.name)
+    done = CliRunner().invoke(style_command, [str(experiment.path), "--json"])
+    document = orjson.loads(done.stdout)
+    assert (document["experiment"], document["reference"]) == (str(experiment.path), "sft")
+    form = next(table["rows"] for table in document["tables"] if table["name"] == "style-form")
+    assert row(form, model="sft")["responses"] == 2 * len(SFT_ANSWERS)
+    assert all(
+        (one.path / "style" / "sft.arrow").exists() for one in map(experiment.run_of, experiment.spec.runs) if one
+    )
 
 
 @pytest.mark.slow

@@ -20,6 +20,8 @@ MODELS = {"lft": {"method": "lft"}, "sft": {"method": "sft"}}
 def plan(directory: Path, name: str = "ladder", **experiment: object) -> Experiment:
     """An experiment that nobody has started; `experiment` is its table `[experiment]`."""
     directory.mkdir(parents=True, exist_ok=True)
+    for file in ("data.jsonl", "prompts.jsonl"):
+        (directory / file).write_text('{"instruction": "Say boo", "output": "Boo"}\n', encoding="utf-8")
     table = {
         "name": name,
         "data": {"path": "data.jsonl"},

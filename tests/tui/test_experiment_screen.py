@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ from tests.tui import make_experiment
 from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text, until
 
 SIZES = [(80, 24), (160, 50)]
+
+
+@pytest.fixture(autouse=True)
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that is left is told as of one moment."""
+    monkeypatch.setattr("itaudit.experiments.progress.time", SimpleNamespace(time=Clock(NOW + 90)))
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ async def test_each_cell_has_its_state_and_its_figure(ladder: Experiment, built_
     async with app_on(ladder).run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         lines = screen_text(pilot.app).splitlines()
-        row = {label: next(line for line in lines if f" {label} " in line).split() for label in ("lft", "sft")}
+        row = {label: next(one for one in lines if f" {label}  " in one and "✓" in one).split() for label in kl}
         for label in ("lft", "sft"):
             words = row[label]
             assert words.count("✓") == 2 and words.count(kl[label]) == 2
@@ -222,7 +229,8 @@ async def test_a_run_that_somebody_broke_hides_no_other(ladder: Experiment) -> N
     (ladder.runs_path / "n320" / "recipe.toml").write_text("name = ")
     async with app_on(ladder).run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert shown(pilot).count("✓") == 2
+        assert shown(pilot).count("✗ unreadable") == 2 and "cells 4/8" in shown(pilot)
+        assert any("recipe.toml: not a TOML file" in note.message for note in pilot.app._notifications)
 
 
 def test_variants_and_seeds_are_rows_where_sizes_are_columns(tmp_path: Path) -> None:

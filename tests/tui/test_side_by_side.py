@@ -156,12 +156,13 @@ async def test_hostile_answers_stay_text(run: Run) -> None:
 
 
 async def test_answers_are_shown_as_they_arrive(run: Run) -> None:
-    table = run.path / "responses" / "sft.arrow"
-    content = table.read_bytes()
-    table.unlink()
+    tables = [run.path / kind / "sft.arrow" for kind in ("responses", "scores")]
+    for table in tables:
+        table.rename(table.with_suffix(".later"))
     async with beside(run) as (pilot, screen):
         assert "not answered yet" in shown(pilot)
-        table.write_bytes(content)
+        for table in tables:
+            table.with_suffix(".later").rename(table)
         await until(pilot, lambda: "not answered yet" not in shown(pilot))
         assert screen.beside.prompt_id == "zamboni"
 

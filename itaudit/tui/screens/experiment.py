@@ -11,12 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from itaudit.analysis.shift import ShiftSummary
 from itaudit.errors import UserError
-from itaudit.experiments import jobs
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.progress import ExperimentProgress, ExperimentWatch, RunProgress
 from itaudit.runs.cells import Cell
@@ -25,6 +23,7 @@ from itaudit.runs.side_by_side import MOST
 from itaudit.sanitize import visible_line
 from itaudit.tui import clipboard
 from itaudit.tui.beside import Beside
+from itaudit.tui.experiment_job import ExperimentJob
 from itaudit.tui.experiment_text import (
     METRIC_WORDS,
     METRICS,
@@ -32,7 +31,6 @@ from itaudit.tui.experiment_text import (
     doing_text,
     head_text,
     heads_text,
-    job_text,
     metric_text,
     row_text,
     short_progress,
@@ -55,7 +53,7 @@ def poll_seconds() -> float:
     return 1.0 if os.environ.get("SSH_CONNECTION") else 0.5
 
 
-class ExperimentScreen(Screen[None]):
+class ExperimentScreen(ExperimentJob):
     """Follows an experiment; the job goes on when this screen, or the whole app, is left."""
 
     CSS = """
@@ -75,6 +73,19 @@ class ExperimentScreen(Screen[None]):
     ExperimentScreen #message { height: auto; max-height: 4; padding: 0 1; background: $panel; display: none; }
     ExperimentScreen #message.-said { display: block; }
     """
+    KEY_ORDER = (
+        "experiment.left",
+        "experiment.right",
+        "list.open",
+        "experiment.page_next",
+        "experiment.take",
+        "experiment.beside",
+        "experiment.metric",
+        "experiment.cancel",
+        "experiment.resume",
+        "experiment.live",
+        "experiment.back",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "page(1)", "page", id="experiment.page_next", tooltip="Cells, then the tables of results"),
         Binding("shift+tab", "page(-1)", "page", id="experiment.page_previous", show=False, tooltip="Previous page"),
@@ -83,15 +94,12 @@ class ExperimentScreen(Screen[None]):
         Binding("m", "metric", "figure", id="experiment.metric", tooltip="KL, shares of classes, or length in cells"),
         Binding("space", "take", "take", id="experiment.take", tooltip="Take the cell, or leave it, for side by side"),
         Binding("b", "beside", "side by side", id="experiment.beside", tooltip="The cells taken, side by side"),
-        Binding("c", "cancel", "cancel", id="experiment.cancel", tooltip="Cancel the job; it can be resumed"),
-        Binding("R", "resume", "resume", id="experiment.resume", tooltip="Start the job, or go on with it"),
         Binding("L", "live", "live", id="experiment.live", tooltip="Watch the stages of the cell's run"),
         Binding("j,down", "scroll(1)", "down", id="experiment.down", show=False),
         Binding("k,up", "scroll(-1)", "up", id="experiment.up", show=False),
         Binding("J,pagedown", "leaf(1)", "page down", id="experiment.page_down", show=False, tooltip="Scroll down"),
         Binding("K,pageup", "leaf(-1)", "page up", id="experiment.page_up", show=False, tooltip="Scroll up"),
         Binding("y", "copy", "copy", id="experiment.copy", show=False, tooltip="Copy the tables as JSON"),
-        Binding("escape", "back", "back", id="experiment.back"),
     ]
     AUTO_FOCUS: ClassVar[str | None] = "LineList"
 
@@ -108,9 +116,8 @@ class ExperimentScreen(Screen[None]):
         self._watch = ExperimentWatch(experiment)
         self.progress: ExperimentProgress = self._watch.poll()
         self._summaries: dict[tuple[str, str], ShiftSummary] = {}
+        self._unread: set[tuple[str, str]] = set()
         self._told = TablesTold(self, self._tables_came)
-        self._asked_cancel = False
-        self._cancelling = False
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -154,10 +161,10 @@ class ExperimentScreen(Screen[None]):
             problem = str(error)
         if problem != self._problem:
             self._problem = problem
-            self._say(problem, "$error")
+            self.say(problem, "$error")
         if self._cancelling and not self.progress.at_work:
             self._cancelling = False
-            self._say("")
+            self.say("")
         if self.progress.done != before.done:
             self._ask()
         if self.progress != before or self.progress.at_work:
@@ -249,16 +256,20 @@ class ExperimentScreen(Screen[None]):
         cell = cell_progress(run, spot)
         state = state_of(run, cell)
         summary = self._summary(run, spot.label)
+        if (spot.planned.name, spot.label) in self._unread:
+            return "failed", "unreadable"
         return state, metric_text(self.metric, summary) if summary is not None else short_progress(cell)
 
     def _summary(self, run: RunProgress | None, label: str) -> ShiftSummary | None:
         key = (run.planned.name, label) if run else ("", label)
-        if key not in self._summaries and run is not None and run.run is not None:
+        if key not in self._summaries and key not in self._unread and run is not None and run.run is not None:
             try:
                 if run.run.table("scores", label).closed:
                     self._summaries[key] = run.run.summary(label)
             except UserError as error:
-                self._say(str(error), "$error")
+                # Once: a file that is broken now is broken at the next look, too.
+                self._unread.add(key)
+                self.app.notify(visible_line(str(error)), severity="error", markup=False)
         return self._summaries.get(key)
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
@@ -275,7 +286,7 @@ class ExperimentScreen(Screen[None]):
         spot = self.spot
         run = run_progress(self.progress, spot) if spot else None
         if spot is None or run is None or run.run is None:
-            self._say("This cell is not begun yet: there is nothing to open.")
+            self.say("This cell is not begun yet: there is nothing to open.")
         else:
             navigator(self).open_run(run.run.path, spot.label)
 
@@ -319,7 +330,7 @@ class ExperimentScreen(Screen[None]):
     def action_beside(self) -> None:
         cells = self._chosen_cells()
         if not cells:
-            self._say("This cell is not begun yet: there is nothing to show side by side.")
+            self.say("This cell is not begun yet: there is nothing to show side by side.")
             return
         show_beside(self, lambda: Beside(cells), reference=self.experiment.spec.reference)
 
@@ -339,38 +350,9 @@ class ExperimentScreen(Screen[None]):
         spot = self.spot
         run = run_progress(self.progress, spot) if spot else None
         if run is None or run.run is None:
-            self._say("The run of this cell is not begun yet.")
+            self.say("The run of this cell is not begun yet.")
         else:
             navigator(self).open_live(run.run.path)
-
-    def action_cancel(self) -> None:
-        if not self.progress.at_work:
-            self._say(f"Nothing to cancel: the job is {job_text(self.progress)}.")
-        elif not self._asked_cancel:
-            self._asked_cancel = True
-            self._say("Cancel the experiment? What is done stays. c again cancels, escape goes on.")
-        else:
-            self._asked_cancel = False
-            try:
-                jobs.cancel(self.experiment)
-            except UserError as error:
-                self._say(str(error), "$error")
-            else:
-                self._cancelling = True
-                self._say("Cancelling: the worker finishes its step and saves.")
-                self.draw()
-
-    def action_resume(self) -> None:
-        if self.progress.at_work:
-            self._say(f"Nothing to resume: the job is {job_text(self.progress)}.")
-            return
-        try:
-            pid = jobs.start(self.experiment)
-        except UserError as error:
-            self._say(str(error), "$error")
-        else:
-            self._say(f"Worker started (pid {pid}).")
-            self.look()
 
     def action_copy(self) -> None:
         tables = page_tables(self._told.tables, self.page) or self._told.tables
@@ -378,17 +360,3 @@ class ExperimentScreen(Screen[None]):
             document = [table.to_json() for table in tables.values()]
             path = clipboard.copy(self.app, orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
             say(self.app, f"copied {len(document)} tables as JSON, also to {path}")
-
-    def action_back(self) -> None:
-        if self._asked_cancel:
-            self._asked_cancel = False
-            self._say("")
-        else:
-            self.app.pop_screen()
-
-    def _say(self, text: str, style: str = "$warning") -> None:
-        if not self.is_mounted:
-            return
-        message = self.query_one("#message", Static)
-        message.update(Content.styled(visible_line(text), style))
-        message.set_class(bool(text), "-said")

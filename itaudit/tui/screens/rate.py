@@ -210,14 +210,10 @@ class RateScreen(Screen[None]):
         if rating is None:
             return
         before = rating.place
-        try:
+        with told(self.app):
             moved = rating.rate(value)
-        except UserError as error:
-            self._tell(str(error), "$error")
-            return
-        self._went_on(
-            rating, f"Rated {values_text(rating.states()[before])}; u takes the last one back." if moved else ""
-        )
+            values = values_text(rating.states()[before])
+            self._went_on(rating, f"Rated {values}; u takes the last one back." if moved else "")
 
     def action_skip(self) -> None:
         rating = self.rating

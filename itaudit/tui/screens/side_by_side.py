@@ -228,7 +228,7 @@ class SideBySideScreen(Screen[None]):
             return table_text(differences_table(differences, self.beside.names), width)
         if self._told.problem:
             return Content.styled(visible_line(self._told.problem), "$error")
-        if self._told.busy:
+        if self._told.busy and not self._told.tables:
             return Content.styled("counting …", "$foreground-muted")
         tables = [table_text(table, width) for table in self._told.tables.values()]
         nothing = Content.styled("No tuned model of these is scored to its end yet.", "$foreground-muted")

@@ -105,12 +105,13 @@ class CurvesPlot(PlotextPlot):  # type: ignore[misc]  # the library has no types
         first, last = self._ends()
         room = max(self.size.width - 10, 8)
         kept: list[tuple[float, str]] = []
-        end = float("-inf")
-        for tick, words in zip(self._axis.ticks, self._axis.words, strict=True):
+        end = float("inf")
+        # From the largest on: how far the axis goes matters most.
+        for tick, words in sorted(zip(self._axis.ticks, self._axis.words, strict=True), reverse=True):
             place = (tick - first) / (last - first) * room if last > first else 0.0
-            if place - len(words) / 2 > end:
-                kept.append((tick, words))
-                end = place + len(words) / 2 + 1
+            if place + len(words) / 2 + 1 < end:
+                kept.insert(0, (tick, words))
+                end = place - len(words) / 2
         return [tick for tick, _ in kept], [words for _, words in kept]
 
 
