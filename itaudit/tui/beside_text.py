@@ -27,9 +27,9 @@ def column_title(beside: Beside, number: int, width: int) -> str:
     head = f"{number + 1} {visible_line(beside.names[number])}"
     if answer is None:
         return shortened(head, width)
-    facts = [f"{len(answer.positions)} {'tokens' if answer.scores else 'words'}"] if answer.positions else []
-    if answer.parts_at is not None:
-        facts.append(f"{PARTING_MARK} {answer.parts_at + 1}")
+    facts = [f"{PARTING_MARK} {answer.parts_at + 1}"] if answer.parts_at is not None else []
+    if answer.positions:
+        facts.append(f"{len(answer.positions)} {'tokens' if answer.scores else 'words'}")
     if answer.positions and beside.position >= len(answer.positions):
         facts.append("has ended")
     elif answer.response and answer.response.finish in ("cut_off", "empty"):
