@@ -24,6 +24,7 @@ OF_RUN = [
     ("flags", (150, 44), ["slash", *"volley", "enter", "3", "n", "c", "n", "n", "d", "n", "escape"]),
     ("hallucination", (100, 40), ["S", "PAUSE"]),
     ("live", (130, 40), ["L"]),
+    ("rate", (100, 30), ["B", *"ada", "enter", "PAUSE", "4", "2"]),
     ("help", (130, 40), ["question_mark"]),
 ]
 OF_DATASET = [

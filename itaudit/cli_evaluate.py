@@ -64,7 +64,7 @@ def _judge(
     *,
     again: bool,
 ) -> None:
-    from itaudit.evaluation.judge_task import begin_judging, clear_judging, evaluation_judge
+    from itaudit.evaluation.judge_task import begin_judging, clear_judging, evaluation_judge, task_path
     from itaudit.experiments.evaluating import (
         cancel_evaluating,
         evaluated_at,
@@ -91,7 +91,11 @@ def _judge(
             clear_judging(folder, subject.runs, wanted)
         if all(table.closed for run, asked in work for table in asked.tables(run)) and not any(changes.values()):
             return
-        begin_judging(folder, settings, changes, wanted)
+        if any(changes.values()):
+            begin_judging(folder, settings, changes, wanted)
+        else:
+            # A judge that has begun goes on.
+            begin_judging(folder, settings, changes, [one for one in wanted if not task_path(folder, one).exists()])
         start_evaluating(path, questions, models, pairs)
     elif again:
         raise UserError(f"{path}: a judge is at work on it; --again can't begin anew before it ends")

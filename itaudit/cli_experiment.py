@@ -78,13 +78,15 @@ def work(experiment: "Experiment", *, detach: bool, no_open: bool, as_json: bool
 
 
 def show(experiment: "Experiment", *, as_json: bool) -> None:
-    """Prints an experiment's runs and its tables of shift."""
+    """Prints an experiment's runs, its tables of shift and the published figures beside them."""
     from itaudit.experiments.document import experiment_document
     from itaudit.experiments.progress import progress_of
+    from itaudit.experiments.published import published_tables
     from itaudit.experiments.shift_tables import tables
 
     progress = progress_of(experiment)
-    found = tables(experiment.cells(), experiment.spec.reference)
+    cells, reference = experiment.cells(), experiment.spec.reference
+    found = [*tables(cells, reference), *published_tables(experiment.spec.matrix.published, cells, reference)]
     if as_json:
         print_json(experiment_document(experiment, progress, found))
         return

@@ -12,7 +12,6 @@ from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
 if TYPE_CHECKING:
-    from itaudit.analysis.table import Table
     from itaudit.runs.cells import Cell
 
 
@@ -48,53 +47,47 @@ def rate_command(run: Path, rater: str, models: str | None, prompts: int | None,
 
 
 @click.command("ratings")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("subject", metavar="RUN|EXPERIMENT", type=click.Path(path_type=Path))
 @click.option("--reference", help="Label that the others are compared with (default: the first of the recipe).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write every rating with its model there: .csv or .jsonl.")
 @click.option("--force", is_flag=True, help="Overwrite what stands at --out.")
 @JSON_OPTION
-def ratings_command(run: Path, reference: str | None, out: Path | None, force: bool, as_json: bool) -> None:
-    """Tells what people rated, model by model, and how far they agree; RUN is a run or an experiment."""
+def ratings_command(subject: Path, reference: str | None, out: Path | None, force: bool, as_json: bool) -> None:
+    """Tells what people rated, model by model, and how far they agree."""
+    from itaudit.cli_tables import print_tables
     from itaudit.evaluation.rating_tables import tables
 
-    cells, label = _cells(run, reference)
+    path, cells, label = _cells(subject, reference)
     found = tables(cells, label)
     rows, gone = _exported(cells, out, force)
     if as_json:
-        document = {"run": str(_path(cells, run)), "reference": label, "no_longer_given": gone}
+        document = {"path": str(path), "reference": label, "no_longer_given": gone}
         print_json({**document, "tables": [table.to_json() for table in found], "ratings": rows})
         return
     if not found:
-        raise UserError(f"{run}: nobody has rated anything yet; `itaudit rate RUN --rater NAME` begins")
-    _print(found)
+        raise UserError(f"{path}: nobody has rated anything yet; `itaudit rate RUN --rater NAME` begins")
+    print_tables(found)
     if gone:
         click.echo(f"{gone} rated answers left out: no model gives them any more", err=True)
     if out is not None:
         click.echo(f"{len(rows)} ratings written to {out}", err=True)
 
 
-def _cells(path: Path, reference: str | None) -> tuple[Sequence["Cell"], str]:
-    """The cells of a run or an experiment, and the label that the others are compared with."""
-    from itaudit import paths
-    from itaudit.experiments.experiment import Experiment, is_experiment
+def _cells(subject: Path, reference: str | None) -> tuple[Path, Sequence["Cell"], str]:
+    """The path of a run or an experiment, its cells, and the label that the others are compared with."""
+    from itaudit.cli_experiment import find_subject
+    from itaudit.experiments.experiment import Experiment
     from itaudit.runs.cells import cells_of
 
-    named = paths.runs_dir() / path
-    place = named if not path.exists() and is_experiment(named) else path
-    if is_experiment(place):
-        experiment = Experiment(place)
-        cells, label = experiment.cells(), experiment.spec.reference
+    found = find_subject(subject)
+    if isinstance(found, Experiment):
+        cells, label = found.cells(), found.spec.reference
     else:
-        run = find_run(path)
-        cells, label = cells_of(run), run.labels[1] if len(run.labels) > 1 else run.labels[0]
+        cells, label = cells_of(found), found.labels[1] if len(found.labels) > 1 else found.labels[0]
     labels = dict.fromkeys(cell.label for cell in cells)
     if reference is not None and reference not in labels:
-        raise UserError(f"{path}: no model {reference!r}; there are {', '.join(labels)}", code=2)
-    return cells, reference or label
-
-
-def _path(cells: Sequence["Cell"], path: Path) -> Path:
-    return path.absolute() if path.exists() or not cells else cells[0].run.path
+        raise UserError(f"--reference: no model {reference!r}; there are {', '.join(labels)}", code=2)
+    return found.path, cells, reference or label
 
 
 def _exported(cells: Sequence["Cell"], out: Path | None, force: bool) -> tuple[list[dict[str, Any]], int]:
@@ -129,21 +122,3 @@ def _write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows(rows)
         content = text.getvalue().encode("utf-8", "surrogateescape")
     atomic.write_bytes(out, content)
-
-
-def _print(tables: Sequence["Table"]) -> None:
-    from rich.console import Console
-    from rich.table import Table as Printed
-    from rich.text import Text
-
-    from itaudit.analysis.table import shown
-
-    console = Console()
-    for table in tables:
-        printed = Printed(box=None, pad_edge=False, header_style="bold")
-        for column in table.columns:
-            printed.add_column(Text(column.title), justify="left" if column.kind == "text" else "right")
-        for row in table.rows:
-            values = [(column, row.get(column.key)) for column in table.columns]
-            printed.add_row(*(Text(visible_line("" if v is None else shown(v, column))) for column, v in values))
-        console.print(Text(table.title, "bold"), printed, Text(table.note, "dim"), "", sep="\n", highlight=False)

@@ -1,6 +1,7 @@
 """Recipes: complete defaults, and errors that name the key before anything loads."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,19 @@ def test_a_version_of_a_dataset_is_found_by_its_file(folder: Path, version: str)
 def test_a_file_whose_own_name_holds_an_at_wins(folder: Path) -> None:
     (folder / "data.jsonl@edited").write_text('{"instruction": "a", "output": "b"}\n')
     assert recipe_of(folder, MINIMAL, "data.path=data.jsonl@edited").data.path == str(folder / "data.jsonl@edited")
+
+
+def test_a_judge_of_quality_is_asked_only_where_a_recipe_names_one() -> None:
+    table = {
+        "data": {"path": "d.jsonl"},
+        "prompts": {"path": "p.jsonl"},
+        "models": {"lft": {"method": "lft"}, "sft": {"method": "sft"}},
+    }
+    plain = check_recipe(table, "recipe")
+    assert plain.evaluate.judge is None and b"[evaluate.judge" not in write_recipe(plain)
+    asked = check_recipe(table | {"evaluate": {"judge": {}, "pairs": ["base:sft"]}}, "recipe")
+    assert asked.evaluate.judge is not None and asked.evaluate.questions == ["aspects", "pairs"]
+    assert check_recipe(tomllib.loads(write_recipe(asked).decode()), "recipe") == asked
+    for pair, told in (("lft:gpt", "no model 'gpt'"), ("lft:lft", "two different labels"), ("lft", "pattern")):
+        with pytest.raises(UserError, match=rf"evaluate\.pairs.*{told}"):
+            check_recipe(table | {"evaluate": {"pairs": [pair]}}, "recipe")

@@ -26,7 +26,7 @@ _Figure = Callable[[list[Floats]], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure, its 95 % interval and the prompts it is told from; without an interval where these are too few.
+    """A figure, its 95 % interval and the prompts it is told from; no interval where these are too few or alike.
 
     `value` is None where there is nothing to divide by.
     """
@@ -57,8 +57,15 @@ def pooled(several: Iterable[Totals]) -> dict[str, tuple[float, float]]:
 
 
 def estimate(totals: Totals) -> Estimate:
-    """The quotient of totals, with its interval."""
-    return _told([_columns(totals, list(totals))], lambda quotients: quotients[0])
+    """The quotient of totals, with its interval; without one where all prompts say the same.
+
+    Resamples of equal prompts have no width, which would claim to know what further prompts say.
+    """
+    columns = _columns(totals, list(totals))
+    told = _told([columns], lambda quotients: quotients[0])
+    each = _divided(columns[0], columns[1])
+    alike = told.value is not None and np.allclose(each[np.isfinite(each)], told.value, rtol=1e-12, atol=0)
+    return Estimate(told.value, prompts=told.prompts) if alike else told
 
 
 def difference(first: Totals, second: Totals) -> Estimate:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,7 @@ class _ServerJudge:
         self._judgings, self._check, self._progress = judgings, check, progress
         self._endpoint = Endpoint(task.settings.endpoint, f"{task.where}.endpoint")
         self._ready: list[tuple[AnyJudging, Case]] = []
+        self._under_way: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._written = time.monotonic()
 
     def work(self, waiting: Sequence[tuple[AnyJudging, Case]]) -> None:
@@ -133,18 +135,21 @@ class _ServerJudge:
 
     async def _answer(self, waiting: tuple[AnyJudging, Case]) -> None:
         judging, case = waiting
-        for again in (False, True):
-            if judging.needs_answer(case, again=again):
-                started = time.perf_counter()
-                told = await self._endpoint.complete(
-                    [{"role": "user", "content": judging.asked(case, again=again).text}]
-                )
-                seconds = time.perf_counter() - started
-                counts = told.prompt_tokens, told.completion_tokens
-                judging.save([Answer(judging.key(case), again, told.text, told.finish, "", seconds, *counts)])
+        # The same question of two models that answered alike waits for the first one's answer.
+        async with self._under_way[judging.key(case)]:
+            for again in (False, True):
+                if judging.needs_answer(case, again=again):
+                    await self._ask(judging, case, again=again)
         self._ready.append(waiting)
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._settle()
+
+    async def _ask(self, judging: AnyJudging, case: Case, *, again: bool) -> None:
+        started = time.perf_counter()
+        told = await self._endpoint.complete([{"role": "user", "content": judging.asked(case, again=again).text}])
+        seconds = time.perf_counter() - started
+        counts = told.prompt_tokens, told.completion_tokens
+        judging.save([Answer(judging.key(case), again, told.text, told.finish, "", seconds, *counts)])
 
     def _unusable(self, waiting: tuple[AnyJudging, Case], problem: str) -> None:
         judging, case = waiting

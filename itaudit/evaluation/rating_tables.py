@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from itaudit.analysis.intervals import Estimate, difference, estimate, pooled
+from itaudit.analysis.intervals import difference, estimate, pooled
 from itaudit.analysis.rater_agreement import Units, ordinal_agreement
 from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.aspects import ASPECTS, HIGHEST, LOWEST
 from itaudit.evaluation.blind import is_done
 from itaudit.evaluation.unblinding import opinions, unblinded
@@ -14,8 +15,6 @@ from itaudit.runs.cells import Cell, by_group
 from itaudit.runs.ratings import Rated, Ratings
 
 ALL = "all five"
-NOT_APART = "not apart"
-UNTOLD = "can't be told"
 _INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
 _PLACE = (
     Column("variant", "variant", "text"),
@@ -117,7 +116,12 @@ def _differences(groups: Mapping[tuple[str, int | None, str], Sequence[_Opinions
                 pooled(one.totals(aspect, keys) for one, _, keys in shared),
                 pooled(other.totals(aspect, keys) for _, other, keys in shared),
             )
-            row = {**_place((variant, size, label)), "aspect": aspect, "difference": told, "verdict": _verdict(told)}
+            row = {
+                **_place((variant, size, label)),
+                "aspect": aspect,
+                "difference": told,
+                "verdict": verdict(told, 0, "higher", "lower"),
+            }
             rows.append(row)
     columns = (
         *_PLACE,
@@ -193,14 +197,6 @@ def _raters(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> Table:
         Column("mean", "mean rating", digits=2),
     )
     return Table("raters", "The raters", columns, tuple(rows), "The mean is over all aspects and answers.")
-
-
-def _verdict(told: Estimate) -> str:
-    if told.value is None or told.low is None:
-        return UNTOLD
-    if not told.apart_from(0):
-        return NOT_APART
-    return "higher" if told.value > 0 else "lower"
 
 
 def _place(key: tuple[str, int | None, str]) -> dict[str, Value]:

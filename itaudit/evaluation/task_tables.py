@@ -31,6 +31,9 @@ NOT_APART = "not apart"
 """What is said of a difference whose interval holds 0."""
 UNTOLD = "can't be told"
 """What is said where there are too few prompts for an interval."""
+FEWEST_ALIKE = 6
+"""Prompts that must all differ alike before that is called a difference: a sign test of fewer is above 5 %, and a
+bootstrap of equal values has no width."""
 _ROUNDING = 1e-9
 
 _Baselines = tuple[tuple[str, tuple[tuple[str, tuple[float, float]], ...]], ...]
@@ -138,10 +141,13 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
                 if totals.keys() & other_totals.keys():
                     above = difference(totals, other_totals)
                     row |= {f"{key}_difference": above, f"{key}_verdict": _verdict(above)}
+            if beaten["random"] and _holds(guesser_range(group.asked(part)), estimate(totals).value or 0.0):
+                row["random_verdict"] = NOT_APART
             rows.append(row)
     note = (
         "Differences of scores from 0 to 1, over the prompts that both answered, resampled together. "
-        f"“{NOT_APART}”: the interval of the difference holds 0. {INTERVALS}"
+        f"“{NOT_APART}”: the interval of the difference holds 0; against the random guess, also where the score is "
+        f"among those of 95 % of guessers who guess each prompt once. {INTERVALS}"
     )
     title = "Each model against guessing, the untuned model and the others"
     return Table("task_comparisons", title, _filled(columns, rows), tuple(rows), note)
@@ -300,6 +306,8 @@ def _holds(interval: Estimate, value: float) -> bool:
 
 def _verdict(told: Estimate, above: str = "above", below: str = "below") -> str:
     if told.value is None or told.low is None:
+        return UNTOLD
+    if told.value != 0 and told.low == told.high and told.prompts < FEWEST_ALIKE:
         return UNTOLD
     return NOT_APART if not told.apart_from(0) else above if told.value > 0 else below
 

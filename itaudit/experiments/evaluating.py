@@ -47,7 +47,7 @@ def work_of(
     """What a judge is asked about a run or an experiment; what is empty is as the recipe says.
 
     Of an experiment those runs whose models have answered are judged, and models and pairs that a run lacks are passed
-    over in it. Raises UserError where nothing is left, for a label that there is not, and where a run is not so far.
+    over in it. Raises UserError for a label that there is not, and where there is nothing to judge.
     """
     subject = evaluated_at(path)
     told = [parse_pair(pair, "--pair") for pair in pairs] or [
@@ -66,19 +66,16 @@ def work_of(
         if models and not chosen:
             continue
         mine = [pair for pair in told if here.issuperset(pair)]
-        wanted = wanted_of(
-            run,
-            questions or subject.settings.questions,
-            models=chosen,
-            pairs=mine,
-            reference=subject.reference,
-        )
-        found.append((run, wanted))
+        asked = questions or subject.settings.questions
+        if told and not mine:
+            asked = [question for question in asked if question != "pairs"]
+        found.append((run, wanted_of(run, asked, models=chosen, pairs=mine, reference=subject.reference)))
+    if not any(wanted.labels for _, wanted in found):
+        raise UserError(f"{subject.path}: nothing to judge: no two tuned models to compare; give --pair A:B", code=2)
     ready = [(run, wanted) for run, wanted in found if wanted.answered(run)]
     if not ready:
-        raise UserError(
-            f"{subject.path}: no model has answered all prompts yet; `itaudit resume {subject.path}` goes on"
-        )
+        told_so = "the models have not answered all prompts yet"
+        raise UserError(f"{subject.path}: {told_so}; `itaudit resume {subject.path}` goes on")
     return ready
 
 

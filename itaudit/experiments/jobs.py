@@ -6,7 +6,7 @@ from itaudit import atomic
 from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import Planned
-from itaudit.recipe import write_recipe
+from itaudit.recipe import Recipe, write_recipe
 from itaudit.runs import jobs
 from itaudit.runs.run import Run
 
@@ -28,14 +28,14 @@ def cancel(experiment: Experiment) -> int:
 
 
 def begun(experiment: Experiment, planned: Planned) -> Run:
-    """The directory of a planned run, made if need be.
+    """The directory of a planned run, made if need be; a run that is there gets the models that were added since.
 
-    Raises UserError where it is there and was asked for something else than the experiment plans now.
+    Raises UserError where it was asked for something else than the experiment plans now.
     """
     path: Path = experiment.runs_path / planned.name
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / "recipe.toml").exists():
+        if not (path / "recipe.toml").exists() or _lacks_models(Run(path).recipe, planned.recipe):
             atomic.write_bytes(path / "recipe.toml", write_recipe(planned.recipe))
     except OSError as error:
         raise UserError(f"{path}: can't make the run's directory: {error.strerror}") from None
@@ -46,3 +46,9 @@ def begun(experiment: Experiment, planned: Planned) -> Run:
             "run's folder"
         )
     return run
+
+
+def _lacks_models(there: Recipe, planned: Recipe) -> bool:
+    """Whether a run differs from what is planned by lacking some of its models, and by nothing else."""
+    kept = {label: model for label, model in planned.models.items() if label in there.models}
+    return len(kept) < len(planned.models) and planned.model_copy(update={"models": kept}) == there

@@ -1,16 +1,17 @@
 """Published figures, and what the cells of an experiment give in their place."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from itaudit.analysis.intervals import estimate, quotient
-from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.table import Column, Table, Value, shown
 from itaudit.errors import UserError
 from itaudit.experiments.shift_tables import PAIRED
 from itaudit.experiments.shift_totals import Group, paired, shift_groups
 from itaudit.runs.cells import Cell
+from itaudit.runs.run import BASE
 
 _FOLDER = Path(__file__).parent / "published"
 METHODS = ("sft", "lft")
@@ -33,22 +34,47 @@ def read_published(name: str) -> dict[str, Any]:
     return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def published_tables(name: str, cells: Sequence[Cell], reference: str) -> list[Table]:
+def published_tables(name: str, cells: Sequence[Cell], reference: str, others: Sequence[Table] = ()) -> list[Table]:
     """The published figures of a paper, its ladder above that of the cells; nothing where the name is empty.
 
-    A method of the ladder is read off the reference, where that is of the method, or else off its first model.
+    A method of the ladder is read off the reference, where that is of the method, or else off its first model. Figures
+    of classification tasks have what the cells' other tables tell beside them.
     """
     if not name:
         return []
     told = read_published(name)
     tables = [_ladder(told, shift_groups(cells), reference)] if "ladder" in told else []
     if "figures" in told:
-        columns = (Column("what", "published figure", "text"), Column("value", "value", "text"))
+        columns = [Column("what", "published figure", "text"), Column("value", "value", "text")]
+        rows: list[dict[str, Value]] = [
+            {"what": one["what"], "value": one["value"], "here": _here(one.get("here"), others)}
+            for one in told["figures"]
+        ]
+        columns += [Column("here", "here", "text")] if any(row["here"] for row in rows) else []
         title = f"Published figures ({told['about']})"
         # What is said of the ladder does not hold for the other figures.
         note = told["figures_note"] if tables else told["note"]
-        tables.append(Table("published", title, columns, tuple(told["figures"]), note, told["source"]))
+        tables.append(Table("published", title, tuple(columns), tuple(rows), note, told["source"]))
     return tables
+
+
+def _here(where: Mapping[str, Any] | None, others: Sequence[Table]) -> str:
+    """What a table of the cells tells of classification tasks, at the largest size of each model, in words."""
+    table = next((table for table in others if where and table.name == where["table"]), None)
+    if where is None or table is None:
+        return ""
+    columns = {column.key: column for column in table.columns}
+    found: dict[tuple[Value, ...], str] = {}
+    for row in table.rows:
+        value, model = row.get(where["key"]), row.get("model")
+        tuned = where.get("tuned") in (None, model != BASE)
+        if not str(row.get("tasks")).startswith("classification") or value is None or not tuned:
+            continue
+        place = row.get("tasks"), row.get("variant"), model
+        named = ", ".join(str(part) for part in place if part)
+        # Sizes come from the smallest up, so that the largest is what stays.
+        found[place] = f"{named}: {shown(value, columns[where['key']])}"
+    return "; ".join(found.values())
 
 
 def _ladder(told: dict[str, Any], groups: Sequence[Group], reference: str) -> Table:

@@ -9,6 +9,8 @@ from itaudit.report.svg import VARIABLES_DARK, VARIABLES_LIGHT, declarations
 from itaudit.sanitize import visible, visible_line
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_FEW = 60
+"""Cells up to which a phone shows a row of a table as a card."""
 _WIDE = 7
 """Columns from which a table is set smaller on paper."""
 
@@ -25,7 +27,7 @@ def html_of(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"visible": visible, "line": visible_line}
-    environment.globals |= {"cell": cell_parts, "raw": raw_value, "wide": _is_wide}
+    environment.globals |= {"cell": cell_parts, "raw": raw_value, "wide": _is_wide, "few": _has_few_cells}
     colours = {"light": declarations(VARIABLES_LIGHT), "dark": declarations(VARIABLES_DARK)}
     return environment.get_template("report.html.jinja").render(
         report=report, style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"), colours=colours
@@ -45,6 +47,10 @@ def raw_value(value: Value) -> str:
     """A number as it is, for who reads the page by a program; empty for text and for nothing."""
     number = value.value if isinstance(value, Estimate) else value
     return "" if number is None or isinstance(number, str) else repr(number)
+
+
+def _has_few_cells(table: Table) -> bool:
+    return len(table.columns) * len(table.rows) <= _FEW
 
 
 def _is_wide(table: Table) -> bool:

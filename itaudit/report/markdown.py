@@ -28,7 +28,7 @@ def markdown_of(report: Report) -> str:
     for table in (report.reproduction.facts, report.reproduction.files):
         lines += ["", *table_lines(table)]
     for name, text in report.reproduction.recipes:
-        lines += ["", f"`{visible_line(name)}`:", "", *_fenced(text, "toml")]
+        lines += ["", f"{plain_line(name)}:", "", *_fenced(text, "toml")]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from itaudit.analysis.by_position import ByPosition
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.shift import CLASSES
 from itaudit.analysis.table import Table, Value, shown
@@ -60,36 +61,41 @@ DOTS = (
 def plots_of(tables: Sequence[Table], prefix: str, cells: Sequence[Cell] = ()) -> list[Plot]:
     """The plots of the tables of one subject, and of its cells by position; their names begin with `prefix`."""
     by_name = {table.name: table for table in tables}
+    # A model has one colour in all plots; base models stand in some tables alone, and come last.
+    told = [table for name in ("methods", *(dots.table for dots in DOTS)) if (table := by_name.get(name))]
+    models = list(dict.fromkeys(str(row.get("model", "")) for table in told for row in table.rows))
     plots: list[Plot] = []
     if ladder := by_name.get("size_ladder"):
-        plots += _ladders(ladder, prefix)
+        plots += _ladders(ladder, prefix, models)
     if methods := by_name.get("methods"):
         # The ladder shows the same figures.
-        plots += [] if ladder else _dots(methods, Dots("methods", "kl"), prefix)
+        plots += [] if ladder else _dots(methods, Dots("methods", "kl"), prefix, models)
         plots += _shares(methods, prefix)
-    plots += _positions(cells, prefix)
+    plots += _positions(cells, prefix, models)
     for dots in DOTS:
         if table := by_name.get(dots.table):
-            plots += _dots(table, dots, prefix)
+            plots += _dots(table, dots, prefix, models)
     return plots
 
 
-def _positions(cells: Sequence[Cell], prefix: str) -> list[Plot]:
+def _positions(cells: Sequence[Cell], prefix: str, models: Sequence[str]) -> list[Plot]:
     """Mean KL by position in the answer, of each model at its largest size."""
     shown_cells = [*largest_cells(cells)]
     variants = len({cell.variant for cell in shown_cells}) > 1
-    lines = []
+    lines: list[tuple[str, int, ByPosition]] = []
     for cell in shown_cells[:MOST_LINES]:
         found = shift_by_position(Side(cell.run, cell.label))
         if found is not None and found.kl is not None and len(found.kl) > 1:
-            lines.append((f"{cell.label} · {cell.variant}" if variants else cell.label, found))
+            # Lines of one model in several variants have to differ too.
+            series = len(lines) if variants else models.index(cell.label)
+            lines.append((f"{cell.label} · {cell.variant}" if variants else cell.label, series, found))
     if not lines:
         return []
     title = "KL by position in the answer"
     with drawing(_WIDTH, 3.3) as figure:
         axes = figure.add_subplot()
         told = []
-        for series, (label, found) in enumerate(lines):
+        for label, series, found in lines:
             kl = found.kl or ()
             # A stretch is drawn at its middle, counted from 1, as people count.
             middles = [(start + end + 1) / 2 for start, end in zip(found.starts, found.ends, strict=True)]
@@ -115,7 +121,7 @@ def _style(series: int) -> dict[str, Any]:
     }
 
 
-def _ladders(table: Table, prefix: str) -> list[Plot]:
+def _ladders(table: Table, prefix: str, models: Sequence[str]) -> list[Plot]:
     """KL by size, a plot a variant."""
     sizes = [int(column.key.removeprefix("kl_")) for column in table.columns if column.key.startswith("kl_")]
     variants = dict.fromkeys(str(row.get("variant") or "") for row in table.rows)
@@ -126,9 +132,9 @@ def _ladders(table: Table, prefix: str) -> list[Plot]:
         title = f"KL by the number of instances{named}"
         with drawing(_WIDTH, 3.3) as figure:
             axes = figure.add_subplot()
-            for series, row in enumerate(rows):
+            for row in rows:
                 points = [(size, value) for size in sizes if isinstance(value := row.get(f"kl_{size}"), Estimate)]
-                _line(axes, points, series, str(row["model"]))
+                _line(axes, points, models.index(str(row["model"])), str(row["model"]))
             axes.set_xscale("log")
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
             axes.minorticks_off()
@@ -159,7 +165,7 @@ def _line(axes: Any, points: Sequence[tuple[int, Estimate]], series: int, label:
     )
 
 
-def _dots(table: Table, dots: Dots, prefix: str) -> list[Plot]:
+def _dots(table: Table, dots: Dots, prefix: str, models: Sequence[str]) -> list[Plot]:
     """One figure of each row with its interval; nothing where fewer than two rows have it, or too many."""
     column = next((column for column in table.columns if column.key == dots.key), None)
     rows = [
@@ -172,7 +178,6 @@ def _dots(table: Table, dots: Dots, prefix: str) -> list[Plot]:
     if column is None or not (1 if dots.line is not None else 2) <= len(rows) <= MOST_ROWS:
         return []
     title = f"{table.title}: {column.title}"
-    models = list(dict.fromkeys(str(row.get("model", "")) for row, _ in rows))
     scale = 100 if column.kind == "share" else 1
     with drawing(_WIDTH, 0.9 + _ROW * len(rows)) as figure:
         axes = figure.add_subplot()

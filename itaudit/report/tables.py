@@ -30,9 +30,6 @@ def cell_tables(cells: Sequence[Cell], reference: str, published: str = "") -> l
 
     Raises UserError for a publication that there is not, and for files that can't be read.
     """
-    found: list[Table] = []
-    for number, name in enumerate(BUILDERS):
-        found += importlib.import_module(name).tables(cells, reference)
-        if not number:
-            found += published_tables(published, cells, reference)
-    return found
+    first, *rest = [importlib.import_module(name).tables(cells, reference) for name in BUILDERS]
+    others: list[Table] = [table for tables in rest for table in tables]
+    return [*first, *published_tables(published, cells, reference, others), *others]

@@ -77,3 +77,9 @@ def test_a_contrast_is_a_difference_of_differences() -> None:
     found = contrast([(1, first), (-1, second), (-1, third), (1, fourth)])
     assert found.value == pytest.approx(6 - 1.5 - 2.5 + 1)
     assert contrast([(1, first), (-1, second)]) == difference(first, second)
+
+
+def test_prompts_that_all_say_the_same_have_no_interval() -> None:
+    found = estimate({"a": (0.0, 3.0), "b": (0.0, 9.0), "c": (0.0, 1.0)})
+    assert (found.value, found.low, found.high, found.prompts) == (0.0, None, None, 3)
+    assert estimate({"a": (0.0, 3.0), "b": (1.0, 9.0), "c": (0.0, 1.0)}).low is not None

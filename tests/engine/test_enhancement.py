@@ -7,13 +7,18 @@ import pytest
 import torch
 
 from itaudit.engine.checks import check_models
+from itaudit.engine.experiment_worker import work_on_experiment
 from itaudit.engine.models import find_model
 from itaudit.engine.prepare import prepare_run
 from itaudit.engine.reporter import Reporter
 from itaudit.engine.tune import tune_model
 from itaudit.errors import UserError
-from itaudit.recipe import Recipe
+from itaudit.experiments import enhancement_tables
+from itaudit.experiments.experiment import Experiment
+from itaudit.experiments.spec import spec_of
+from itaudit.recipe import Recipe, recipe_table
 from itaudit.runs.run import Run
+from itaudit.style import tables as style_tables
 from tests.engine.conftest import files
 
 MakeRun = Callable[..., Run]
@@ -89,3 +94,24 @@ def test_a_tracker_that_is_not_installed_is_told_before_anything_loads(
     recipe = make_recipe(models={"m": {"method": "sft", "report_to": [tracker]}})
     with pytest.raises(UserError, match=rf"models\.m\.report_to: {tracker} wants the package .*: pip install"):
         check_models(recipe, files(tiny_llama), torch.device("cpu"), ["m"])
+
+
+@pytest.mark.slow
+def test_an_experiment_carries_every_method_out_under_one_budget(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    models = {"lft": LFT | {"steps": 3}, "noisy": LFT | {"steps": 3, "neftune_alpha": 5.0}}
+    steps = {"plain": [], "random": ["random:k=4"], "longest": ["longest:k=4"], "ifd": ["ifd:k=2,at_most=inf"]}
+    variants = {name: {"data": {"transforms": one}, "models": ["lft"]} for name, one in steps.items()}
+    variants["plain"] = {}
+    table = recipe_table(make_recipe(models=models)) | {"experiment": {"reference": "lft"}, "variants": variants}
+    experiment = Experiment.create(tmp_path / "runs", spec_of(table, tmp_path / "experiment.toml"))
+    assert work_on_experiment(experiment) == 0
+    [against] = enhancement_tables.tables(experiment.cells(), "lft")
+    rows = {(row["variant"], row["model"]): row for row in against.rows}
+    assert list(rows) == [("plain", "lft"), ("plain", "noisy"), ("random", "lft"), ("longest", "lft"), ("ifd", "lft")]
+    assert [row["instances"] for row in rows.values()] == [8, 8, 4, 4, 2]
+    assert {row["read"] for row in rows.values()} == {6}
+    assert rows["plain", "lft"]["verdict"] == "plain"
+    told = {table.name: table for table in style_tables.tables(experiment.cells(), "lft")}
+    assert {row["variant"] for row in told["style-form"].rows} == set(variants)

@@ -56,7 +56,7 @@ def test_the_document_has_the_tables_and_every_rating_with_its_model(run: Run, i
     told = itaudit("ratings", run.path, "--json")
     assert (told.returncode, told.stderr) == (0, "")
     document = orjson.loads(told.stdout)
-    assert document["run"] == str(run.path) and document["reference"] == "lft" and document["no_longer_given"] == 0
+    assert document["path"] == str(run.path) and document["reference"] == "lft" and document["no_longer_given"] == 0
     tables = {table["name"]: table["rows"] for table in document["tables"]}
     assert list(tables) == ["ratings", "rating_differences", "rating_agreement", "raters"]
     sft = next(row for row in tables["ratings"] if row["model"] == "sft")

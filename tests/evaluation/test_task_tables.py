@@ -144,8 +144,30 @@ def test_differences_are_called_so_only_outside_their_interval(tmp_path: Path, f
     altered = row(found, tasks="classification, tuned on", variant="altered", model="sft")
     assert altered["random_verdict"] == "not apart"
     assert (altered["control_verdict"], figure(altered["control_difference"])) == ("below", -0.75)
-    base = row(found, tasks="classification, unseen", model="base")
+    base = row(found, tasks="classification, tuned on", model="base")
     assert base["random_verdict"] == "below" and "untuned_verdict" not in base
+
+
+def test_a_few_prompts_that_all_differ_alike_are_no_difference(tmp_path: Path, folder: Path) -> None:
+    run = task_run(tmp_path, folder)
+    answer(run, "base", silently)
+    answer(run, "sft", rightly)
+    few = row(told(run)["task_comparisons"], tasks="classification, unseen", model="sft")
+    # Four of four right where a guess is right once in two: one guesser in sixteen manages that.
+    assert (few["untuned_verdict"], few["random_verdict"]) == ("can't be told", "not apart")
+    assert figure(few["untuned_difference"]) == 1.0 and few["untuned_difference"].prompts == 4
+
+
+def test_a_score_among_those_of_guessers_is_not_apart_from_guessing(tmp_path: Path, folder: Path) -> None:
+    ask = {"path": str(folder), "transforms": ["tasks:names=task1", "per-task:k=3,skip=6"]}
+    run = task_run(tmp_path, folder, prompts=ask)
+    answer(run, "base", silently)
+    answer(run, "sft", rightly)
+    for label in ("base", "sft"):
+        # All wrong or all right: the bootstrap has no width, and one guesser in eight does the same.
+        told_of = row(told(run)["task_comparisons"], model=label)
+        assert abs(figure(told_of["random_difference"])) == 0.5
+        assert told_of["random_verdict"] == "not apart"
 
 
 def test_models_are_compared_with_the_reference_of_their_run(tmp_path: Path, folder: Path) -> None:
@@ -153,9 +175,9 @@ def test_models_are_compared_with_the_reference_of_their_run(tmp_path: Path, fol
     for label, said in (("base", silently), ("lft", silently), ("sft", rightly)):
         answer(run, label, said)
     found = told(run, "lft")["task_comparisons"]
-    sft = row(found, tasks="classification, unseen", model="sft")
+    sft = row(found, tasks="classification, tuned on", model="sft")
     assert (sft["reference_verdict"], figure(sft["reference_difference"])) == ("above", 1.0)
-    assert "reference_verdict" not in row(found, tasks="classification, unseen", model="lft")
+    assert "reference_verdict" not in row(found, tasks="classification, tuned on", model="lft")
 
 
 def test_a_ladder_tells_whether_scores_rise(tmp_path: Path, folder: Path) -> None:

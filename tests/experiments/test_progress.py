@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from itaudit.experiments.spec import spec_of
 from itaudit.follow_experiment import follow_experiment, progress_table
 from itaudit.runs.run import Run
 from itaudit.runs.status import Status
+from itaudit.tuning_settings import Lft
+
+LFT = Lft(method="lft", epochs=1.0)
 
 
 @pytest.fixture
@@ -169,10 +173,12 @@ def test_a_watch_goes_on_reading_and_says_the_same_as_a_new_look(experiment: Exp
     assert again.done == anew.done == 2
 
 
-def test_another_recipe_in_a_runs_place_is_refused(experiment: Experiment) -> None:
+def test_a_run_gets_models_that_were_added_and_no_other_recipe(experiment: Experiment) -> None:
     planned = experiment.spec.runs[0]
     run = jobs.begun(experiment, planned)
     assert jobs.begun(experiment, planned).path == run.path
+    added = replace(planned, recipe=planned.recipe.model_copy(update={"models": {**planned.recipe.models, "two": LFT}}))
+    assert list(jobs.begun(experiment, added).recipe.models) == ["lft", "sft", "two"]
     run.recipe_path.write_text(run.recipe_path.read_text().replace("rank = 8", "rank = 4"))
     with pytest.raises(UserError, match=r"n10/recipe\.toml: not what .*experiment\.toml plans any more"):
         jobs.begun(experiment, planned)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from itaudit.analysis.intervals import Estimate
-from itaudit.analysis.table import Table, Value
+from itaudit.analysis.table import Column, Table, Value
 from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.published import published_names, published_tables, read_published
@@ -170,6 +170,24 @@ def test_the_published_ladder_stands_above_our_own(tmp_path: Path) -> None:
     assert told(top["times"]).value == pytest.approx(8 * 10 / 12, rel=1e-5)
     assert [row["size"] for row in ladder.rows] == [1000, 10000, 25000, 52000, 10, 10, 40, 40]
     assert any(row["value"] == "3.4 to 5.8" for row in figures.rows)
+
+
+def test_published_figures_have_what_was_found_here_beside_them() -> None:
+    columns = Column("tasks", "", "text"), Column("model", "", "text"), Column("exact_match", "", "share")
+    rows: list[dict[str, Value]] = [
+        {"tasks": "classification, unseen", "model": "base", "exact_match": Estimate(0.1, 0.05, 0.2, 9)},
+        {"tasks": "classification, unseen", "model": "sft", "size": 8, "exact_match": Estimate(0.3, 0.2, 0.4, 9)},
+        {"tasks": "classification, unseen", "model": "sft", "size": 16, "exact_match": Estimate(0.4, 0.3, 0.5, 9)},
+        {"tasks": "generation, unseen", "model": "sft", "exact_match": Estimate(0.9, 0.8, 1.0, 9)},
+    ]
+    (table,) = published_tables("kung2023", [], "sft", [Table("task_scores", "", columns, tuple(rows))])
+    here = {row["value"]: row["here"] for row in table.rows}
+    assert here == {
+        "42.6": "",
+        "43": "classification, unseen, sft: 40.0 % (30.0 % to 50.0 %)",
+        "12.8": "classification, unseen, base: 10.0 % (5.0 % to 20.0 %)",
+    }
+    assert [column.key for column in published_tables("kung2023", [], "sft")[0].columns] == ["what", "value"]
 
 
 def test_every_published_file_says_where_it_is_from() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from itaudit.evaluation.aspects import ASPECTS
 from itaudit.evaluation.blind import BlindAnswer, BlindRating, choose
@@ -253,6 +254,7 @@ def test_who_rates(snap_compare: Compare, run: Run, size: tuple[int, int], monke
     async def before(pilot: Pilot[None]) -> None:
         await pilot.press("B")
         await until(pilot, lambda: bool(rate_screen(pilot).query_one(PromptLine).question))
+        rate_screen(pilot).query_one(Input).cursor_blink = False
         await pilot.pause()
 
     assert snap_compare(ItauditApp(run.path, run.path.parent), terminal_size=size, run_before=before)

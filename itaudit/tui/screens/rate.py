@@ -70,7 +70,7 @@ class RateScreen(Screen[None]):
     RateScreen #title { height: 1; padding: 0 1; background: $panel; }
     RateScreen #texts { height: 1fr; layout: vertical; }
     RateScreen #asked { height: auto; }
-    RateScreen #said { height: 1fr; min-height: 2; }
+    RateScreen #given { height: 1fr; min-height: 2; }
     RateScreen .heading { height: 1; padding: 0 1; color: $foreground-muted; }
     RateScreen #answer { height: 1fr; }
     RateScreen #aspects { height: auto; padding: 0 1; border-top: solid $panel; }
@@ -83,7 +83,7 @@ class RateScreen(Screen[None]):
     RateScreen.-wide #texts { layout: horizontal; }
     RateScreen.-wide #asked { width: 2fr; height: 1fr; border-right: solid $panel; }
     RateScreen.-wide #prompt { height: 1fr; }
-    RateScreen.-wide #said { width: 3fr; }
+    RateScreen.-wide #given { width: 3fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *_RATING,
@@ -104,7 +104,7 @@ class RateScreen(Screen[None]):
             with Vertical(id="asked"):
                 yield Static(id="prompt-heading", classes="heading", markup=False)
                 yield ReadingPane(id="prompt")
-            with Vertical(id="said"):
+            with Vertical(id="given"):
                 yield Static(id="answer-heading", classes="heading", markup=False)
                 yield ReadingPane(id="answer")
         yield Static(id="aspects", markup=False)

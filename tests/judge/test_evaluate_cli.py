@@ -1,0 +1,203 @@
+"""`itaudit evaluate`: tables on stdout, a judge in a process of its own, one-line errors on stderr."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from itaudit import cli
+from itaudit.experiments.evaluating import evaluation_paths, evaluation_status, start_evaluating
+from itaudit.runs.judgements import AspectRating, Preference, aspect_table, preference_row, preference_table, rating_row
+from itaudit.runs.run import Run
+from tests.judge.judges import by_length, replying
+from tests.simplify.server import Handler, Server, free_port, says, serving
+
+
+@pytest.fixture
+def itaudit(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Any:
+    """Calls the command in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["itaudit", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as left:
+            code = int(left.code or 0)
+        out, err = capfdbinary.readouterr()
+        assert b"Traceback" not in err
+        return code, out.decode(), err.decode()
+
+    return call
+
+
+def judged(run: Run) -> None:
+    """Writes down what a judge would have said, with a reason that is hostile text."""
+    for label, score in (("lft", 2), ("sft", 4)):
+        ratings = [
+            AspectRating(p.id, "local:m", {"depth": score} | dict.fromkeys(REST, 3), dict.fromkeys(ALL, "\x1b[2J"))
+            for p in run.prompts()
+        ]
+        aspect_table(run, label).replace([rating_row(order, one, 0.1) for order, one in enumerate(ratings)])
+    for first, second, better in (("lft", "sft", "second"), ("sft", "lft", "first")):
+        said = [Preference(p.id, "local:m", better, "\x1b[31mred") for p in run.prompts()]
+        preference_table(run, first, second).replace([preference_row(n, one, 0.1) for n, one in enumerate(said)])
+
+
+REST = ("helpfulness", "clarity", "factuality", "engagement")
+ALL = (*REST, "depth")
+
+
+def test_without_a_judge_what_was_judged_before_is_told(itaudit: Callable[..., Any], run: Run) -> None:
+    judged(run)
+    code, out, err = itaudit("evaluate", run.path, "--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert document["path"] == str(run.path) and document["reference"] == "lft"
+    found = {table["name"]: table["rows"] for table in document["tables"]}
+    assert [row["depth"]["value"] for row in found["judge_ratings"]] == [2, 4]
+    depth = next(row for row in found["judge_differences"] if row["aspect"] == "depth")
+    assert depth["difference"]["value"] == 2 and depth["verdict"] == "higher"
+    other = next(row for row in found["judge_differences"] if row["aspect"] == "clarity")
+    assert other["difference"]["value"] == 0 and other["verdict"] == "not apart"
+    assert found["judge_pairs"][0]["verdict"] == "sft is preferred" and found["judge_pairs"][0]["wins"] == 7
+    code, out, err = itaudit("evaluate", run.path)
+    assert code == 0 and "Ratings by a judge" in out and "sft is preferred" in out and "\x1b" not in out
+
+
+def test_where_nothing_is_known_it_says_so(itaudit: Callable[..., Any], run: Run) -> None:
+    for label in run.labels:
+        run.table("scores", label).clear()
+        run.table("responses", label).clear()
+    code, out, _ = itaudit("evaluate", run.path)
+    assert code == 0 and out.startswith("nothing to tell yet")
+    assert json.loads(itaudit("evaluate", run.path, "--json")[1])["tables"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--pair", "lft"], 2, "--pair lft: expected two different labels"),
+        (["--pair", "lft:lft"], 2, "expected two different labels"),
+        (["--pair", "lft:gpt"], 2, "no model 'gpt'; there are base, lft, sft"),
+        (["--model", "gpt"], 2, "no model 'gpt'"),
+        (["--pair", "lft:sft", "--question", "aspects"], 2, "--pair is for --question pairs"),
+        (["--question", "beauty"], 2, "beauty"),
+        (["--engine", "endpoint"], 2, "endpoint.base_url: required, and missing"),
+        (["--engine", "local", "--base-url", "http://x/v1"], 2, "are for --engine endpoint"),
+        (["--base-url", "nowhere"], 2, "expected http://HOST:PORT/v1"),
+        (["--base-url", "http://x/v1", "--api-key-env", "ITAUDIT_NO_SUCH_KEY"], 2, "has no ITAUDIT_NO_SUCH_KEY"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line_and_starts_nothing(
+    itaudit: Callable[..., Any], run: Run, arguments: Sequence[str], code: int, told: str
+) -> None:
+    done = itaudit("evaluate", run.path, *arguments)
+    assert done[0] == code and done[1] == "" and told in done[2] and len(done[2].splitlines()) == 1
+    assert evaluation_status(run.path) is None
+
+
+def test_a_run_whose_models_have_not_answered_is_told(itaudit: Callable[..., Any], run: Run) -> None:
+    run.table("responses", "sft").clear()
+    code, _, err = itaudit("evaluate", run.path, "--judge")
+    assert code == 1 and "have not answered all prompts yet; `itaudit resume" in err
+
+
+def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(
+        [sys.executable, "-m", "itaudit", *map(str, arguments)], capture_output=True, text=True, timeout=240
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def endpoint(server: Server) -> list[str]:
+    return ["--base-url", server.base_url, "--judge-model", "tiny"]
+
+
+def wait(path: Path, seconds: float = 120.0) -> Any:
+    until = time.monotonic() + seconds
+    while (status := evaluation_status(path)).at_work:
+        assert time.monotonic() < until, status
+        time.sleep(0.05)
+    return status
+
+
+@pytest.mark.slow
+def test_the_command_follows_a_judge_to_its_end_and_asks_nobody_twice(run: Run) -> None:
+    with serving(replying(by_length)) as server:
+        done = command("evaluate", run.path, "--judge", *endpoint(server), "--json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert "35/35 responses" in done.stderr
+        asked = len(server.requests)
+        again = command("evaluate", run.path, "--judge", *endpoint(server), "--json")
+        assert json.loads(again.stdout) == document and len(server.requests) == asked
+        goes_on = command("evaluate", run.path, "--judge", "--pair", "base:sft", "--json")
+        assert goes_on.returncode == 0, goes_on.stderr
+        assert asked < len(server.requests) <= asked + 14
+        before = len(server.requests)
+        anew = command("evaluate", run.path, "--judge", "--again", *endpoint(server), "--json")
+        assert anew.returncode == 0 and len(server.requests) == before + asked
+        assert [table for table in json.loads(anew.stdout)["tables"]] == document["tables"]
+
+
+@pytest.mark.slow
+def test_a_killed_judge_is_resumed_with_the_same_tables(run: Run, tmp_path: Path) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    shutil.copytree(run.path, undisturbed)
+
+    def slowly(handler: Handler, request: dict) -> None:
+        time.sleep(0.15)
+        replying(by_length)(handler, request)
+
+    with serving(slowly) as server:
+        whole = command("evaluate", undisturbed, "--judge", *endpoint(server), "--json")
+        server.requests.clear()
+        detached = command("evaluate", run.path, "--judge", *endpoint(server), "--detach")
+        assert detached.returncode == 0 and detached.stdout == ""
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            begun = len(server.requests)
+            until = time.monotonic() + 60
+            while len(server.requests) < begun + 3:
+                assert time.monotonic() < until, evaluation_paths(run.path)[1].read_text()
+                time.sleep(0.02)
+            os.kill(json.loads(evaluation_paths(run.path)[0].read_bytes())["pid"], number)
+            assert wait(run.path).state == ("failed" if number == signal.SIGKILL else "cancelled")
+            start_evaluating(run.path, [], [], [])
+        assert (status := wait(run.path)).state == "done", status
+        asked = [request["messages"][0]["content"] for request in server.requests]
+        # Those that were under way when the worker was stopped are asked about again.
+        assert len(asked) - len({re.sub(r"\b[0-9a-f]{12}\b", "", text) for text in asked}) <= 2 * 8 + 4
+    told = json.loads(command("evaluate", run.path, "--json").stdout)
+    assert told["tables"] == json.loads(whole.stdout)["tables"]
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--base-url", f"http://127.0.0.1:{free_port()}/v1", "--judge-model", "tiny"]
+    config = run.path.parent / "config"
+    config.mkdir()
+    (config / "config.toml").write_text("[judge.endpoint]\nretries = 0\nconcurrency = 1\n")
+    monkeypatch.setenv("ITAUDIT_CONFIG_DIR", str(config))
+    done = command("evaluate", run.path, "--judge", *options, "--json")
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.search(r"can't be reached: .*; see .*worker\.log; the same call goes on$", done.stderr.strip())
+
+
+@pytest.mark.slow
+def test_a_judge_that_talks_nonsense_is_counted_on_the_command_line(run: Run) -> None:
+    with serving(says("Lovely, all of it.")) as server:
+        done = command("evaluate", run.path, "--judge", "--question", "aspects", *endpoint(server), "--json")
+    tables = {table["name"]: table["rows"] for table in json.loads(done.stdout)["tables"]}
+    assert [(row["asked"], row["nonsense"], row["judged"]) for row in tables["judge_failures"]] == [(7, 7, 0)] * 3
+    assert "judge_differences" not in tables and all(row.get("depth") is None for row in tables["judge_ratings"])

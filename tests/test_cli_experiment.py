@@ -1,0 +1,153 @@
+"""The verbs on experiments: what they print, what a failing worker leaves, and what is refused."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from itaudit.experiments.experiment import Experiment
+from itaudit.experiments.spec import Planned
+from tests.experiments.made_of_figures import Shift, make_experiment
+
+Itaudit = Callable[..., "subprocess.CompletedProcess[str]"]
+TABLE = {
+    "name": "ladder",
+    "models": {"lft": {"method": "lft"}, "sft": {"method": "sft"}},
+    "experiment": {"sizes": [4, 8], "published": "ghosh2024"},
+}
+
+
+def figures(_: Planned, label: str) -> dict[str, Shift]:
+    kl = 1.0 if label == "lft" else 5.0
+    return {f"p{n}": (8, 1, 1, kl + n) for n in range(6)}
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    """Two sizes of two methods, all scored; no worker ever was at work on it."""
+    directory = tmp_path / "runs"
+    directory.mkdir()
+    return make_experiment(directory, TABLE, figures)
+
+
+@pytest.fixture
+def itaudit(tmp_path: Path) -> Itaudit:
+    """Calls the command in a folder of its own, without a terminal."""
+
+    def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "itaudit", *map(str, arguments)]
+        environment = {**os.environ, "COLUMNS": "100"}
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+        )
+
+    return call
+
+
+def document(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return orjson.loads(done.stdout)
+
+
+def error_line(done: "subprocess.CompletedProcess[str]", code: int) -> str:
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+def test_show_has_runs_cells_and_the_tables_that_are_printed(itaudit: Itaudit, experiment: Experiment) -> None:
+    shown = document(itaudit("show", experiment.path, "--json"))
+    assert (shown["reference"], shown["total"], shown["job"]) == ("lft", 4, "new")
+    assert [(run["name"], run["size"], run["seed"]) for run in shown["runs"]] == [("n4", 4, 0), ("n8", 8, 0)]
+    sft = shown["runs"][0]["cells"]["sft"]
+    # Six responses of ten positions, and 5 to 10 nats in each.
+    assert sft["tokens"] == 60 and sft["kl_mean"] == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 60)
+    names = [table["name"] for table in shown["tables"]]
+    assert names == [
+        "methods",
+        "against_reference",
+        "size_ladder",
+        "size_ladder_times",
+        "published_ladder",
+        "published",
+    ]
+    printed = itaudit("show", experiment.path).stdout
+    for table in shown["tables"]:
+        assert table["title"] in printed
+    # A pipe has no width that would fold a row.
+    assert any("sft" in line and "0.750 (" in line for line in printed.splitlines())
+
+
+def test_an_experiment_is_found_by_its_name_and_listed_among_runs(itaudit: Itaudit, experiment: Experiment) -> None:
+    assert document(itaudit("show", "ladder", "--json"))["experiment"] == str(experiment.path)
+    (listed,) = document(itaudit("ls", "--json"))
+    assert (listed["name"], listed["kind"], listed["job"]) == ("ladder", "experiment", "new")
+    assert (listed["stages_done"], listed["stages"]) == (0, 4)
+
+
+def test_its_runs_are_runs_like_any_other(itaudit: Itaudit, experiment: Experiment) -> None:
+    shown = document(itaudit("show", experiment.runs_path / "n4", "--json"))
+    assert shown["models"]["lft"]["scored"] == 6
+
+
+def test_nobody_at_work_can_t_be_cancelled(itaudit: Itaudit, experiment: Experiment) -> None:
+    assert "no worker is at work on it" in error_line(itaudit("cancel", experiment.path), 1)
+
+
+def test_a_recipe_that_somebody_broke_is_listed_with_the_reason(itaudit: Itaudit, experiment: Experiment) -> None:
+    experiment.spec_path.write_text("[experiment]\nsizes = 3\n")
+    (listed,) = document(itaudit("ls", "--json"))
+    assert listed["job"] == "unreadable" and "experiment.sizes" in listed["error"]
+    assert "experiment.sizes" in error_line(itaudit("show", experiment.path), 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[experiment]\nsizes = [4, 4]", "experiment.sizes"),
+        ("[experiment]\nreference = 'dpo'", "experiment.reference: no 'dpo'; there are lft"),
+        ("[experiment]\nsize = [4]", "experiment.size"),
+        ("[variants.a]\nmodels = ['sft']", "variants.a.models: no 'sft'"),
+        ("[variants.'A b']\n", "variants: 'A b' can't be a name"),
+    ],
+)
+def test_a_bad_experiment_is_one_line_and_makes_no_directory(
+    itaudit: Itaudit, tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "d.jsonl").write_text('{"instruction": "Who?", "output": "I."}\n')
+    recipe = "[data]\npath = 'd.jsonl'\n[prompts]\npath = 'd.jsonl'\n[models.lft]\nmethod = 'lft'\n"
+    (tmp_path / "recipe.toml").write_text(recipe + text)
+    assert told in error_line(itaudit("run", "recipe.toml", "--no-open"), 2)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_runs_that_fail_are_told_one_by_one_and_resumed(itaudit: Itaudit, tmp_path: Path) -> None:
+    """Every run fails at once, on a model that is none: how a job of an experiment is followed, told and resumed."""
+    (tmp_path / "d.jsonl").write_text('{"instruction": "Who?", "output": "I."}\n')
+    (tmp_path / "no-model").mkdir()
+    (tmp_path / "recipe.toml").write_text(
+        "name = 'two'\n[base]\nmodel = 'no-model'\n[data]\npath = 'd.jsonl'\n[prompts]\npath = 'd.jsonl'\n"
+        "[models.lft]\nmethod = 'lft'\n[experiment]\nseeds = [0, 1]\n"
+    )
+    failed = itaudit("run", "recipe.toml", "--no-open")
+    line = error_line(failed, 1)
+    assert "2 of 2 runs failed, first seed0" in line and "not a model directory" in line and "resume" in line
+    assert "seed0" in failed.stderr and "seed1" in failed.stderr
+    assert "seed1: failed" in itaudit("logs", "two").stdout
+    shown = document(itaudit("show", "two", "--json"))
+    assert shown["job"] == "failed" and {run["job"] for run in shown["runs"]} == {"failed"}
+    assert "2 of 2 runs failed" in error_line(itaudit("resume", "two", "--no-open"), 1)
