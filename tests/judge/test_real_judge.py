@@ -17,9 +17,15 @@ from tests.transformers_serve import transformers_serve
 
 pytestmark = pytest.mark.slow
 
+ASKED = ("zamboni", "coa")
+"""A question of 600 tokens takes this model seconds on a CPU."""
+
 
 def finish(run: Run, changes: dict[str, object], seconds: float) -> None:
     """Has a judge look at one model and one pair in a job, and checks that the tables say what the answers are."""
+    for label in ("lft", "sft"):
+        table = run.table("responses", label)
+        table.replace([row for row in table.read().to_pylist() if row["prompt_id"] in ASKED])
     begin_judging(judging_folder(run), run.recipe.evaluate, changes, ["aspects", "pairs"])
     start_evaluating(run.path, [], ["sft"], ["sft:lft"])
     until = time.monotonic() + seconds
@@ -27,7 +33,7 @@ def finish(run: Run, changes: dict[str, object], seconds: float) -> None:
         assert time.monotonic() < until, (status, evaluation_paths(run.path)[1].read_text())
         time.sleep(0.2)
     assert (status.state, status.error) == ("done", ""), evaluation_paths(run.path)[1].read_text()
-    assert status.done == status.total == 3 * len(run.prompts())
+    assert status.done == status.total == 3 * len(ASKED)
     ratings = aspect_ratings(run, "sft")
     told = {table.name: table for table in tables(cells_of(run), "lft")}
     (row,) = (row for row in told["judge_failures"].rows if row["model"] == "sft" and not row.get("against"))
