@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from itaudit.analysis.intervals import Estimate, Totals, difference, estimate
 from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.questions import METRICS, Question
 from itaudit.evaluation.task_baselines import expected_guess, guesser_range, sampled_guess
 from itaudit.evaluation.task_scores import (
@@ -27,13 +28,6 @@ from itaudit.sanitize import visible_line
 INTERVALS = (
     "Intervals are 95 %, by bootstrap over prompts: they speak of other prompts of these tasks, not other tasks."
 )
-NOT_APART = "not apart"
-"""What is said of a difference whose interval holds 0."""
-UNTOLD = "can't be told"
-"""What is said where there are too few prompts for an interval."""
-FEWEST_ALIKE = 6
-"""Prompts that must all differ alike before that is called a difference: a sign test of fewer is above 5 %, and a
-bootstrap of equal values has no width."""
 _ROUNDING = 1e-9
 
 _Baselines = tuple[tuple[str, tuple[tuple[str, tuple[float, float]], ...]], ...]
@@ -140,7 +134,7 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
             for key, other_totals in beaten.items():
                 if totals.keys() & other_totals.keys():
                     above = difference(totals, other_totals)
-                    row |= {f"{key}_difference": above, f"{key}_verdict": _verdict(above)}
+                    row |= {f"{key}_difference": above, f"{key}_verdict": verdict(above, 0, "above", "below")}
             if beaten["random"] and _holds(guesser_range(group.asked(part)), estimate(totals).value or 0.0):
                 row["random_verdict"] = NOT_APART
             rows.append(row)
@@ -202,7 +196,7 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
                 row |= {"metric": _METRIC_TITLES[metric]}
                 row |= {f"score_{size}": estimate(totals) for size, totals in by_size.items()}
                 rise = difference(by_size[max(by_size)], by_size[min(by_size)])
-                rows.append({**row, "rise": rise, "verdict": _verdict(rise, "rises", "falls")})
+                rows.append({**row, "rise": rise, "verdict": verdict(rise, 0, "rises", "falls")})
     note = (
         "Scores by the size of the experiment, such as instances of each task. "
         f"“{NOT_APART}”: the interval of the rise holds 0. {INTERVALS}"
@@ -302,14 +296,6 @@ def _tasks_of(group: Scored) -> dict[str, list[Question]]:
 def _holds(interval: Estimate, value: float) -> bool:
     low, high = interval.low, interval.high
     return low is not None and high is not None and low - _ROUNDING <= value <= high + _ROUNDING
-
-
-def _verdict(told: Estimate, above: str = "above", below: str = "below") -> str:
-    if told.value is None or told.low is None:
-        return UNTOLD
-    if told.value != 0 and told.low == told.high and told.prompts < FEWEST_ALIKE:
-        return UNTOLD
-    return NOT_APART if not told.apart_from(0) else above if told.value > 0 else below
 
 
 def _told_place(place: Place) -> dict[str, Value]:

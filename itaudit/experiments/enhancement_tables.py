@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from itaudit.analysis.intervals import difference, estimate, quotient
 from itaudit.analysis.table import Column, Table, Value
-from itaudit.experiments.shift_tables import NOT_APART, verdict
+from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups
 from itaudit.runs.cells import Cell
 from itaudit.tuning_settings import Lft, Sft

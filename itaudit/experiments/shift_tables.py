@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from itaudit.analysis.intervals import Estimate, contrast, difference, estimate, quotient
+from itaudit.analysis.intervals import contrast, difference, estimate, quotient
 from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups
 from itaudit.runs.cells import Cell
 
 INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
 PAIRED = "Intervals are 95 %, by bootstrap over the prompts that both answered, resampled together."
-NOT_APART = "not apart"
-"""What is said of a difference whose interval holds no difference."""
-UNTOLD = "can't be told"
-"""What is said where there are too few prompts for an interval."""
 
 _PLACE = (
     Column("variant", "variant", "text"),
@@ -29,15 +26,6 @@ def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     groups = shift_groups(cells)
     found = [methods_table(groups), against_table(groups, reference), *ladder_tables(groups, reference)]
     return [table for table in found if table.rows]
-
-
-def verdict(told: Estimate, null: float, above: str, below: str) -> str:
-    """A comparison in words: `above` or `below`, or that the two are not apart where the interval holds `null`."""
-    if told.value is None or told.low is None:
-        return UNTOLD
-    if not told.apart_from(null):
-        return NOT_APART
-    return above if told.value > null else below
 
 
 def methods_table(groups: Sequence[Group]) -> Table:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.verdicts import UNTOLD
 from itaudit.detect.flagged_causes import run_cause_report
-from itaudit.experiments.shift_tables import UNTOLD
 from itaudit.runs.cells import Cell
 from itaudit.trace.cause_report import Beside
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value
-from itaudit.experiments.shift_tables import NOT_APART, UNTOLD
+from itaudit.analysis.verdicts import NOT_APART, UNTOLD
 from itaudit.report.subjects import Subject
 from itaudit.report.verdicts import SAID, told, verdict_sentences, who
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from itaudit.analysis.intervals import Totals, difference, estimate
 from itaudit.analysis.table import Column, Table, Value
-from itaudit.style.subjects import Place, Subject, place_columns, verdict
+from itaudit.analysis.verdicts import verdict
+from itaudit.style.subjects import Place, Subject, place_columns
 
 
 def copied_table(places: Sequence[Place], lengths: Sequence[int], reference: str) -> Table:
@@ -39,7 +40,7 @@ def _row(place: Place, subject: Subject, at: int, length: int, reference: str) -
         row["minus_reference"] = difference(totals, _totals(other, at))
     if base is not None and base is not subject:
         minus = difference(totals, _totals(base, at))
-        row |= {"minus_base": minus, "told": verdict(minus, "more than base", "less than base")}
+        row |= {"minus_base": minus, "told": verdict(minus, 0, "more than base", "less than base")}
     return row
 
 

@@ -6,10 +6,11 @@ from functools import partial
 
 from itaudit.analysis.intervals import difference, estimate
 from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.verdicts import verdict
 from itaudit.style.distances import nearness
 from itaudit.style.fill import DATASET, REFERENCES, Styled
 from itaudit.style.measures import MEASURES, SHARES, TITLES, Measure
-from itaudit.style.subjects import Place, Subject, place_columns, verdict
+from itaudit.style.subjects import Place, Subject, place_columns
 
 Of = Callable[[Styled], float]
 
@@ -119,7 +120,7 @@ def _distance_row(place: Place, subject: Subject, title: str, of: Of, reference:
     found = nearness(subject.values(of), place.base.values(of), dataset)
     row |= {"distance": found.model, "base_distance": found.other, "nearer": found.nearer}
     row["minus_base"] = difference(subject.means(of), place.base.means(of))
-    return row | {"told": verdict(found.nearer, "nearer than base", "farther than base")}
+    return row | {"told": verdict(found.nearer, 0, "nearer than base", "farther than base")}
 
 
 def _of(measure: Measure) -> Of:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from itaudit.analysis.intervals import Estimate, Totals, pooled
+from itaudit.analysis.intervals import Totals, pooled
 from itaudit.analysis.table import Column, Value
 from itaudit.runs.cells import Cell, by_group
 from itaudit.runs.run import BASE, Run
@@ -96,15 +96,6 @@ def place_columns(there: Sequence[Place]) -> tuple[Column, ...]:
     if any(place.size is not None for place in there):
         columns.append(Column("size", "instances", "count"))
     return (*columns, Column("model", "model", "text"))
-
-
-def verdict(told: Estimate, above: str, below: str) -> str:
-    """A difference in words: `above` or `below`, or that there is none to speak of where its interval holds 0."""
-    if told.value is None or told.low is None:
-        return "can't be told"
-    if not told.apart_from(0):
-        return "not apart"
-    return above if told.value > 0 else below
 
 
 def _answered(cell: Cell) -> bool:

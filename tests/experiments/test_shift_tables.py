@@ -8,10 +8,11 @@ import pytest
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.verdicts import NOT_APART, UNTOLD
 from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.published import published_names, published_tables, read_published
-from itaudit.experiments.shift_tables import NOT_APART, UNTOLD, tables
+from itaudit.experiments.shift_tables import tables
 from itaudit.experiments.spec import Planned
 from tests.experiments.made_of_figures import Shift, make_experiment
 
