@@ -50,7 +50,7 @@ def evaluate_command(
     chosen = any(value for name, value in asking.items() if name != "detach")
     if judge or chosen or again or questions or models or pairs:
         _judge(path, questions, models, pairs, asking, again=again)
-        if asking["detach"]:
+        if asking["detach"] and not as_json:
             return
     _show(path, as_json=as_json)
 

@@ -120,7 +120,10 @@ def test_a_recipe_that_somebody_broke_is_listed_with_the_reason(itaudit: Itaudit
         ("[experiment]\nsizes = [4, 4]", "experiment.sizes"),
         ("[experiment]\nreference = 'dpo'", "experiment.reference: no 'dpo'; there are lft"),
         ("[experiment]\nsize = [4]", "experiment.size"),
+        ("[experiment]\npublished = 'lima'", "experiment.published: no 'lima'; there are ghosh2024, kung2023"),
+        ("[experiment]\nseeds = []", "experiment.seeds: expected at least one seed"),
         ("[variants.a]\nmodels = ['sft']", "variants.a.models: no 'sft'"),
+        ("[variants.a]\ndata.limits = 4", "variants.a: data.limits: no such key"),
         ("[variants.'A b']\n", "variants: 'A b' can't be a name"),
     ],
 )
@@ -132,6 +135,26 @@ def test_a_bad_experiment_is_one_line_and_makes_no_directory(
     (tmp_path / "recipe.toml").write_text(recipe + text)
     assert told in error_line(itaudit("run", "recipe.toml", "--no-open"), 2)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("key", ["data", "prompts"])
+@pytest.mark.parametrize("rest", ["[experiment]\nsizes = [4]", "[variants.a]\n"])
+def test_a_table_that_is_none_is_named(itaudit: Itaudit, tmp_path: Path, key: str, rest: str) -> None:
+    (tmp_path / "d.jsonl").write_text('{"instruction": "Who?", "output": "I."}\n')
+    other = {"data": "prompts", "prompts": "data"}[key]
+    recipe = f"{key} = 3\n[{other}]\npath = 'd.jsonl'\n[models.lft]\nmethod = 'lft'\n{rest}"
+    (tmp_path / "recipe.toml").write_text(recipe)
+    assert f"{key}: " in error_line(itaudit("run", "recipe.toml", "--no-open"), 2)
+
+
+@pytest.mark.parametrize("command", ["show", "evaluate", "report"])
+def test_a_run_that_somebody_broke_is_named_with_the_way_out(
+    itaudit: Itaudit, experiment: Experiment, command: str
+) -> None:
+    broken = experiment.runs_path / "n4" / "recipe.toml"
+    broken.write_text("garbage[")
+    line = error_line(itaudit(command, experiment.path), 1)
+    assert str(broken) in line and f"take {broken.parent} away and `itaudit resume`" in line
 
 
 @pytest.mark.slow

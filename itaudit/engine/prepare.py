@@ -16,6 +16,7 @@ from itaudit.engine.context import prompt_messages
 from itaudit.engine.ifd import measured_by
 from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
+from itaudit.experiments.experiment import Experiment
 from itaudit.recipe import Recipe, Rows
 from itaudit.runs.retune import read_as
 from itaudit.runs.run import Run
@@ -36,7 +37,7 @@ def prepare_run(run: Run, reporter: Reporter) -> None:
     measure = _measure(run.recipe, reporter)
     told = run.transforms()
     if not run.dataset_path.exists():
-        dataset, records, _ = read_rows(run.recipe.data, "data", reporter, measure, base)
+        dataset, records, _ = read_rows(run.recipe.data, "data", reporter, measure, base, size=_size(run))
         if run.recipe.tuned_here() and not any(instance.response is not None for instance in dataset):
             raise UserError(f"data.path: {run.recipe.data.path} holds prompts without responses; nothing to tune on")
         _tell_transforms(run, told | {"data": [record.to_json() for record in records]})
@@ -54,6 +55,13 @@ def prepare_run(run: Run, reporter: Reporter) -> None:
     reporter.stage_done("prepare", "", instances=len(run.dataset), prompts=len(run.prompts()), rejected=rejected)
 
 
+def _size(run: Run) -> int:
+    """How many instances the tables of an experiment say of this run, where its `data.limit` chooses them; else 0."""
+    experiment = Experiment.around(run)
+    sizes = [planned.size for planned in experiment.spec.runs if planned.name == run.name] if experiment else []
+    return run.recipe.data.limit if run.recipe.data.limit in sizes else 0
+
+
 def _tell_transforms(run: Run, told: dict[str, list[dict[str, Any]]]) -> None:
     """Writes what the transforms did; no file where there were none."""
     if any(told.values()):
@@ -62,13 +70,13 @@ def _tell_transforms(run: Run, told: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def read_rows(
-    rows: Rows, key: str, reporter: Reporter, measure: transforms.Difficulties, base: str
+    rows: Rows, key: str, reporter: Reporter, measure: transforms.Difficulties, base: str, *, size: int = 0
 ) -> tuple[Dataset, list[transforms.Record], Dataset]:
     """The instances that a recipe's table asks for, transformed, what each transform did, and the whole source.
 
-    `base` is who measures.
+    `base` is who measures, and `size` how many there have to be before transforms.
 
-    Raises UserError where there are none, and where a transform can't be carried out.
+    Raises UserError where there are none, or fewer than `size`, and where a transform can't be carried out.
     """
     dataset, edited = _version(rows, key, reporter)
     if dataset.rejected:
@@ -87,6 +95,11 @@ def read_rows(
         reporter.note(f"{key}: {len(empty)} responses of {rows.path} are empty, first row {empty[0]}")
     if not len(part):
         raise UserError(f"{key}.path: no instance of {rows.path} qualifies ({len(dataset)} were read)")
+    if len(part) < size:
+        raise UserError(
+            f"experiment.sizes: {size:,} is more than the {len(part):,} instances of {rows.path} that qualify; "
+            "take it out of sizes, or ask for as many as there are"
+        )
     steps = measured_with(transforms.parse_steps(rows.transforms), base)
     try:
         return *transforms.apply(part, steps, whole=whole, difficulties=measure), whole

@@ -69,8 +69,19 @@ class Experiment:
         for planned in self.spec.runs:
             run = self.run_of(planned)
             if run is not None:
+                _check_readable(run)
                 for label in (BASE, *planned.recipe.models):
                     yield Cell(run, label, planned.variant, planned.size, planned.seed)
+
+
+def _check_readable(run: Run) -> None:
+    """Raises UserError where a run's recipe can't be read: tables without it would be those of another experiment."""
+    try:
+        _ = run.recipe
+    except UserError as error:
+        raise UserError(
+            f"{error}; mend the file, or take {run.path} away and `itaudit resume` makes the run anew", code=error.code
+        ) from None
 
 
 def is_experiment(path: Path) -> bool:

@@ -15,6 +15,7 @@ import tomli_w
 from pydantic import Field, field_validator
 
 from itaudit.errors import UserError
+from itaudit.experiments.published import published_names
 from itaudit.recipe import LABEL, Recipe, check_recipe, override, read_table, recipe_table, with_files
 from itaudit.section import Positive, Section, section_of
 
@@ -118,6 +119,10 @@ def spec_of(table: dict[str, Any], path: Path) -> ExperimentSpec:
         _check_names(variant.models, labels, f"{where}: variants.{name}.models")
         _check_names(variant.sizes, matrix.sizes, f"{where}: variants.{name}.sizes")
     reference = matrix.reference or (labels[0] if labels else "")
+    if matrix.published:
+        _check_names([matrix.published], published_names(), f"{where}: experiment.published")
+    if not matrix.seeds:
+        raise UserError(f"{where}: experiment.seeds: expected at least one seed, such as [0]", code=2)
     if matrix.reference:
         _check_names([matrix.reference], labels, f"{where}: experiment.reference")
     runs = []
@@ -187,10 +192,12 @@ def _recipe_table(plain: dict[str, Any], variant: Variant, size: int | None, see
     table = {**plain, "seed": seed}
     for key in ("data", "prompts"):
         changes = getattr(variant, key)
-        if changes or key in plain:
-            table[key] = {**(plain.get(key) or {}), **changes}
-    if size is not None and not _sized(table.get("data", {}), size):
-        table.setdefault("data", {})["limit"] = size
+        # What is no table stays as it is: checking the recipe names it.
+        if isinstance(table.get(key, {}), dict) and (changes or key in plain):
+            table[key] = {**plain.get(key, {}), **changes}
+    data = table.get("data", {})
+    if size is not None and isinstance(data, dict) and not _sized(data, size):
+        table["data"] = {**data, "limit": size}
     if variant.models:
         table["models"] = {label: plain["models"][label] for label in variant.models}
         _leave_out_pairs(table)
@@ -223,7 +230,7 @@ def _run_name(variant: str, size: int | None, seed: int, matrix: Matrix, variant
 
 
 def _told(where: str, name: str, variants: dict[str, Variant]) -> str:
-    return f"{where}: variants.{name}" if len(variants) > 1 else where
+    return where if variants[name] == Variant() else f"{where}: variants.{name}"
 
 
 def _resolved(

@@ -116,6 +116,17 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(make_experiment: Callable
     assert (progress.done, progress.total) == (2, 3)
 
 
+@pytest.mark.parametrize(("data", "told"), [({}, True), ({"transforms": ["random:k=SIZE"]}, False)])
+def test_a_size_that_the_dataset_lacks_is_no_run_of_fewer_instances(
+    make_experiment: Callable[..., Experiment], data: dict[str, Any], told: bool
+) -> None:
+    experiment = make_experiment(experiment={"sizes": [4000]}, variants={"all": {"data": data}})
+    assert work_on_experiment(experiment) == 1
+    error = progress_of(experiment).error
+    assert "4,000 is more than the" in error
+    assert ("experiment.sizes: 4,000" in error) is told
+
+
 @pytest.mark.slow
 def test_a_run_whose_recipe_was_changed_fails_and_keeps_its_tables(
     make_experiment: Callable[..., Experiment],

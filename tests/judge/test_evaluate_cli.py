@@ -142,6 +142,8 @@ def test_the_command_follows_a_judge_to_its_end_and_asks_nobody_twice(run: Run) 
         asked = len(server.requests)
         again = command("evaluate", run.path, "--judge", *endpoint(server), "--json")
         assert json.loads(again.stdout) == document and len(server.requests) == asked
+        detached = command("evaluate", run.path, "--judge", "--detach", "--json")
+        assert json.loads(detached.stdout) == document
         goes_on = command("evaluate", run.path, "--judge", "--pair", "base:sft", "--json")
         assert goes_on.returncode == 0, goes_on.stderr
         assert asked < len(server.requests) <= asked + 14
