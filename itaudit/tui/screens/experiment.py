@@ -58,7 +58,8 @@ class ExperimentScreen(ExperimentJob):
 
     CSS = """
     ExperimentScreen { layout: vertical; background: $background; }
-    ExperimentScreen #title, ExperimentScreen #pages, ExperimentScreen #doing { height: 1; padding: 0 1; }
+    ExperimentScreen #title, ExperimentScreen #pages { height: 1; padding: 0 1; }
+    ExperimentScreen #doing { height: auto; max-height: 4; padding: 0 1; }
     ExperimentScreen #title { background: $panel; }
     ExperimentScreen #cells { height: 1fr; }
     ExperimentScreen #heads { height: 1; }
@@ -192,7 +193,7 @@ class ExperimentScreen(ExperimentJob):
         shown = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in pages]
         self.query_one("#pages", Static).update(Content(" ").join(shown).truncate(width, ellipsis=True))
         doing = self.query_one("#doing", Static)
-        doing.display = self.progress.at_work
+        doing.display = self.progress.at_work or bool(self.progress.job == "failed" and self.progress.error)
         doing.update(doing_text(self.progress, width))
         on_cells = self.page == CELLS
         self.query_one("#cells").display = on_cells
