@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from textual.content import Content
 from textual.pilot import Pilot
 
+from itaudit.analysis.table import Table
 from itaudit.errors import UserError
 from itaudit.experiments import jobs
 from itaudit.experiments.experiment import Experiment
@@ -21,6 +23,7 @@ from itaudit.tui.screens.home import HomeScreen
 from itaudit.tui.screens.side_by_side import SideBySideScreen
 from itaudit.tui.screens.stepper import StepperScreen
 from itaudit.tui.stepping import Stepping
+from itaudit.tui.table_text import table_text
 from itaudit.tui.widgets.curves import CurvesPlot
 from tests.tui import make_experiment
 from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text, until
@@ -179,6 +182,30 @@ async def test_pages_show_methods_and_the_ladder_beside_published_figures(ladder
                 await pilot.press("tab")
         await pilot.pause()
         assert "mean KL (nats) in cells" in shown(pilot)
+
+
+async def test_tables_are_laid_out_once_however_often_the_screen_is_drawn(
+    ladder: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def counting(table: Table, width: int) -> Content:
+        made.append(table.name)
+        return table_text(table, width)
+
+    monkeypatch.setattr("itaudit.tui.screens.experiment.table_text", counting)
+    async with app_on(ladder).run_test(size=(100, 40)) as pilot:
+        await counted(pilot)
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "How far each model moved" in shown(pilot)
+        before = len(made)
+        for _ in range(3):
+            screen_of(pilot).draw()
+        assert before and len(made) == before
+        await pilot.resize_terminal(60, 40)
+        await pilot.pause()
+        assert len(made) > before and "How far each model moved" in shown(pilot)
 
 
 async def test_cells_that_are_done_meanwhile_appear_and_are_counted(ladder: Experiment, built_run: Run) -> None:

@@ -119,6 +119,7 @@ class ExperimentScreen(ExperimentJob):
         self._summaries: dict[tuple[str, str], ShiftSummary] = {}
         self._unread: set[tuple[str, str]] = set()
         self._told = TablesTold(self, self._tables_came)
+        self._results_shown: object = None
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -225,6 +226,11 @@ class ExperimentScreen(ExperimentJob):
 
     def _draw_results(self, width: int) -> None:
         tables = page_tables(self._told.tables, self.page)
+        shown = (self.page, width, self.app.size.height, self._told.problem, self._told.busy, tables)
+        if shown == self._results_shown:
+            # Long tables take long to lay out, and an experiment at work is drawn twice a second.
+            return
+        self._results_shown = shown
         plot = self.query_one(LadderPlot)
         plot.display = has_ladder(tables)
         plot.styles.height = max(8, min(18, self.app.size.height // 2))
