@@ -40,7 +40,8 @@ CELL_MARKS = {
 
 def head_text(name: str, progress: ExperimentProgress, now: float, *, cancelling: bool) -> Content:
     """The experiment's name, its job, cells done, and the time that it took or that is left."""
-    words = "cancelling" if cancelling else job_text(progress)
+    # Why it failed stands in lines of its own: here it would push out how many cells are done.
+    words = "cancelling" if cancelling else progress.job if progress.job == "failed" else job_text(progress)
     parts = Content.assemble((visible_line(name), "bold"), " ▸ ", job_mark(progress.job), f" {visible_line(words)}")
     if progress.job == "failed":
         parts = parts.stylize("$error")
@@ -61,7 +62,9 @@ def job_text(progress: ExperimentProgress) -> str:
 
 
 def doing_text(progress: ExperimentProgress, width: int) -> Content:
-    """A bar over all cells, and what is at work."""
+    """A bar over all cells, and what is at work; of a job that failed, why."""
+    if progress.job == "failed":
+        return Content.styled(visible_line(progress.error), "$error")
     share = progress.done / progress.total if progress.total else 0.0
     line = Content.assemble((bar(share, 24), "$primary"), f"  {visible_line(progress.doing)}")
     return line.truncate(max(1, width), ellipsis=True)

@@ -8,13 +8,13 @@ from textual.content import Content
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value, shown
 from itaudit.sanitize import visible_line
-from itaudit.tui.layout import shortened, text_cells, wrap
+from itaudit.tui.layout import text_cells, wrap
 
 GAP = 2
 HEAD = "bold $primary"
 MUTED = "$foreground-muted"
 WIDEST = 36
-"""Cells of a column of words at most."""
+"""Cells of a line of words at most; longer ones go on below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,13 @@ def table_text(table: Table, width: int) -> Content:
 
 def _bands(table: Table, width: int) -> list[list[_Laid]]:
     """The columns of each piece of the table: one where it fits, else each begins with the columns that name a row."""
-    whole = [_laid(table, column, below=False) for column in table.columns]
+    first = _laid(table, table.columns[0], width // 2, below=False)
+    # What stands beside the first name at least fits in a line.
+    room = width - first.width - GAP
+    whole = [first, *(_laid(table, column, room, below=False) for column in table.columns[1:])]
     if _cells(whole) <= width:
         return [whole]
-    laid = [_laid(table, column, below=True) for column in table.columns]
+    laid = [first, *(_laid(table, column, room, below=True) for column in table.columns[1:])]
     names = laid[: _named_by(table)]
     # Counts say least, and can wait for the last piece.
     others = sorted(laid[len(names) :], key=lambda column: column.column.kind == "count")
@@ -69,6 +72,8 @@ def _bands(table: Table, width: int) -> list[list[_Laid]]:
 
 def _named_by(table: Table) -> int:
     """How many columns at the beginning tell one row from the others."""
+    if all(column.kind == "text" for column in table.columns):
+        return 1
     for count, column in enumerate(table.columns, 1):
         if any(isinstance(row.get(column.key), Estimate | float) for row in table.rows):
             return max(count - 1, 1)
@@ -84,18 +89,23 @@ def _cells(band: Sequence[_Laid]) -> int:
     return sum(column.width for column in band) + GAP * (len(band) - 1)
 
 
-def _laid(table: Table, column: Column, *, below: bool) -> _Laid:
+def _laid(table: Table, column: Column, room: int, *, below: bool) -> _Laid:
     rows = tuple(_texts(row.get(column.key), column, below) for row in table.rows)
     inner = max((text_cells(line) for row in rows for line in row), default=0)
     if column.kind == "text":
-        inner = min(inner, WIDEST)
-        rows = tuple(tuple(shortened(line, inner) for line in row) for row in rows)
+        # Whole: the end of a value may be all that tells it from its neighbour's.
+        inner = min(inner, WIDEST, max(room, 8))
+        rows = tuple(tuple(part for line in row for part in _in_lines(line, inner)) for row in rows)
     title = visible_line(column.title)
     longest = max(map(text_cells, title.split()), default=0)
     width = max(inner, longest, 3)
     # A long title would take more room than what stands below it.
-    lines = tuple(title[line.start : line.end].rstrip() for line in wrap(title, max(width, min(text_cells(title), 14))))
+    lines = _in_lines(title, max(width, min(text_cells(title), 14)))
     return _Laid(column, lines, rows, max(width, *(text_cells(line) for line in lines)))
+
+
+def _in_lines(text: str, width: int) -> tuple[str, ...]:
+    return tuple(text[line.start : line.end].rstrip() for line in wrap(text, width))
 
 
 def _texts(value: Value, column: Column, below: bool) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from textual.content import Content
 from textual.pilot import Pilot
 
+from itaudit.analysis.table import Table
 from itaudit.errors import UserError
 from itaudit.experiments import jobs
 from itaudit.experiments.experiment import Experiment
@@ -20,6 +22,8 @@ from itaudit.tui.screens.experiment import ExperimentScreen
 from itaudit.tui.screens.home import HomeScreen
 from itaudit.tui.screens.side_by_side import SideBySideScreen
 from itaudit.tui.screens.stepper import StepperScreen
+from itaudit.tui.stepping import Stepping
+from itaudit.tui.table_text import table_text
 from itaudit.tui.widgets.curves import CurvesPlot
 from tests.tui import make_experiment
 from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text, until
@@ -114,6 +118,19 @@ async def test_enter_opens_the_cell_and_escape_leads_back(ladder: Experiment) ->
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
+async def test_a_cell_opens_at_the_prompt_that_is_worst_for_its_own_model(ladder: Experiment) -> None:
+    app = ItauditApp(ladder.path, ladder.path.parent)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, StepperScreen))
+        assert isinstance(app.screen, StepperScreen)
+        stepping = app.screen.stepping
+        last = Stepping(stepping.run)
+        assert stepping.label == "lft" and last.prompt_id != stepping.rows[0].prompt.id, "the orders differ"
+        assert stepping.place == 0
+
+
 async def test_a_cell_that_is_not_begun_says_so(ladder: Experiment) -> None:
     shutil.rmtree(ladder.runs_path / "n40")
     async with app_on(ladder).run_test(size=(100, 30)) as pilot:
@@ -165,6 +182,30 @@ async def test_pages_show_methods_and_the_ladder_beside_published_figures(ladder
                 await pilot.press("tab")
         await pilot.pause()
         assert "mean KL (nats) in cells" in shown(pilot)
+
+
+async def test_tables_are_laid_out_once_however_often_the_screen_is_drawn(
+    ladder: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def counting(table: Table, width: int) -> Content:
+        made.append(table.name)
+        return table_text(table, width)
+
+    monkeypatch.setattr("itaudit.tui.screens.experiment.table_text", counting)
+    async with app_on(ladder).run_test(size=(100, 40)) as pilot:
+        await counted(pilot)
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "How far each model moved" in shown(pilot)
+        before = len(made)
+        for _ in range(3):
+            screen_of(pilot).draw()
+        assert before and len(made) == before
+        await pilot.resize_terminal(60, 40)
+        await pilot.pause()
+        assert len(made) > before and "How far each model moved" in shown(pilot)
 
 
 async def test_cells_that_are_done_meanwhile_appear_and_are_counted(ladder: Experiment, built_run: Run) -> None:
@@ -226,6 +267,20 @@ async def test_a_worker_that_died_is_told(ladder: Experiment) -> None:
     async with app_on(ladder).run_test(size=(140, 30)) as pilot:
         await pilot.pause()
         assert "died without a word" in shown(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 20)])
+async def test_why_an_experiment_failed_stands_there_whole_and_hides_no_count(
+    ladder: Experiment, size: tuple[int, int]
+) -> None:
+    status = ladder.status()
+    assert status is not None
+    ladder.status_path.write_bytes(ladder.status_path.read_bytes().replace(str(status.pid_started).encode(), b"1.0"))
+    async with app_on(ladder).run_test(size=size) as pilot:
+        await pilot.pause()
+        text = shown(pilot)
+        assert "✗ failed cells 4/8" in text
+        assert "the worker died without a word; the log may say why, and resuming goes on where it stopped" in text
 
 
 async def test_a_run_that_somebody_broke_hides_no_other(ladder: Experiment) -> None:

@@ -118,6 +118,14 @@ async def test_each_run_says_how_it_stands(runs: Path) -> None:
         assert "7 runs" in lines[0] and "2 at work" in lines[0]
 
 
+@pytest.mark.parametrize("width", [40, 80, 160])
+async def test_the_foot_leads_to_help_at_any_width(runs: Path, width: int) -> None:
+    app = app_on(runs)
+    async with app.run_test(size=(width, 24)) as pilot:
+        text = await settled(app, pilot)
+        assert "⏎ open" in text and text.rstrip().endswith("? help")
+
+
 async def test_no_runs_says_what_to_do(tmp_path: Path) -> None:
     app = app_on(tmp_path / "nowhere")
     async with app.run_test() as pilot:

@@ -60,3 +60,18 @@ def test_a_hostile_name_stays_one_line() -> None:
     text = table_text(table, 40).plain
     assert "\x1b" not in text and "\u202e" not in text and "[bold]" in text
     assert len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize("width", [120, 78, 38])
+def test_values_that_differ_only_at_their_end_do_not_look_alike(width: int) -> None:
+    """Of a long value the end stands there, too: a table of differences would show two that seem the same."""
+    value = "words:at_least=0,at_most=60, random:k={}"
+    columns = (Column("key", "key", "text"), *(Column(f"{n}", f"lft {n}", "text") for n in range(3)))
+    row = {"key": "data.transforms", **{f"{n}": value.format(40 + n) for n in range(3)}}
+    text = table_text(Table("recipes", "t", columns, (row,)), width).plain
+    assert max(map(text_cells, text.splitlines())) <= width
+    assert "…" not in text
+    joined = "".join(text.split())
+    assert all(f"random:k={40 + n}" in joined or f"k={40 + n}" in joined for n in range(3))
+    # Each piece begins with the key, and says each model once.
+    assert [text.count(f"lft {n}") for n in range(3)] == [1, 1, 1]

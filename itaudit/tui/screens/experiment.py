@@ -58,7 +58,8 @@ class ExperimentScreen(ExperimentJob):
 
     CSS = """
     ExperimentScreen { layout: vertical; background: $background; }
-    ExperimentScreen #title, ExperimentScreen #pages, ExperimentScreen #doing { height: 1; padding: 0 1; }
+    ExperimentScreen #title, ExperimentScreen #pages { height: 1; padding: 0 1; }
+    ExperimentScreen #doing { height: auto; max-height: 4; padding: 0 1; }
     ExperimentScreen #title { background: $panel; }
     ExperimentScreen #cells { height: 1fr; }
     ExperimentScreen #heads { height: 1; }
@@ -118,6 +119,7 @@ class ExperimentScreen(ExperimentJob):
         self._summaries: dict[tuple[str, str], ShiftSummary] = {}
         self._unread: set[tuple[str, str]] = set()
         self._told = TablesTold(self, self._tables_came)
+        self._results_shown: object = None
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -192,7 +194,7 @@ class ExperimentScreen(ExperimentJob):
         shown = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in pages]
         self.query_one("#pages", Static).update(Content(" ").join(shown).truncate(width, ellipsis=True))
         doing = self.query_one("#doing", Static)
-        doing.display = self.progress.at_work
+        doing.display = self.progress.at_work or bool(self.progress.job == "failed" and self.progress.error)
         doing.update(doing_text(self.progress, width))
         on_cells = self.page == CELLS
         self.query_one("#cells").display = on_cells
@@ -224,6 +226,11 @@ class ExperimentScreen(ExperimentJob):
 
     def _draw_results(self, width: int) -> None:
         tables = page_tables(self._told.tables, self.page)
+        shown = (self.page, width, self.app.size.height, self._told.problem, self._told.busy, tables)
+        if shown == self._results_shown:
+            # Long tables take long to lay out, and an experiment at work is drawn twice a second.
+            return
+        self._results_shown = shown
         plot = self.query_one(LadderPlot)
         plot.display = has_ladder(tables)
         plot.styles.height = max(8, min(18, self.app.size.height // 2))

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from itaudit.errors import UserError
@@ -26,6 +26,7 @@ from itaudit.tui.home_scan import ExperimentEntry, RunEntry, Scanner
 from itaudit.tui.navigation import navigator
 from itaudit.tui.progress import job_mark, job_words, stage_progress, stage_share
 from itaudit.tui.recent import RecentDataset, recent_datasets
+from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PathSuggester, PromptLine
 from itaudit.units import age_text, bar, duration_text
@@ -55,6 +56,7 @@ class HomeScreen(Screen[None]):
     HomeScreen.-empty #empty { display: block; }
     HomeScreen.-empty LineList { display: none; }
     """
+    KEY_ORDER = ("list.open", "home.recipe", "home.open_path", "home.progress", "home.cancel", "home.resume")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "recipe", "run a recipe", id="home.recipe"),
         Binding("o", "open_path", "open a path", id="home.open_path"),
@@ -85,7 +87,7 @@ class HomeScreen(Screen[None]):
         yield LineList(self._line, can_stand=lambda position: not isinstance(self._rows[position], Heading), id="rows")
         yield Static(id="empty", markup=False)
         yield PromptLine(id="prompt")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._arrange()

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from itaudit.errors import UserError
 from itaudit.runs import jobs
@@ -20,6 +20,7 @@ from itaudit.runs.watch import Watch
 from itaudit.sanitize import visible, visible_line
 from itaudit.tui.navigation import navigator
 from itaudit.tui.progress import device_line, job_mark, job_words, tuning_line
+from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.loss_plot import LossPlot
 from itaudit.tui.widgets.stage_list import StageList
 from itaudit.units import duration_text
@@ -100,7 +101,7 @@ class LiveScreen(Screen[None]):
             with VerticalScroll(id="log", classes="panel", can_focus=False):
                 yield Static(id="log-lines", markup=False)
         yield Static(id="message", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._poll()

@@ -104,8 +104,9 @@ class StepperScreen(
         self.stepping = Stepping(run, now)
         if label in self.stepping.models:
             self.stepping.choose_model(label)
-        if any(row.prompt.id == prompt_id for row in self.stepping.rows):
-            self.stepping.prompt_id = prompt_id
+        ids = [row.prompt.id for row in self.stepping.rows]
+        # Choosing the model has reordered the list under the prompt that stood first for another one.
+        self.stepping.prompt_id = prompt_id if prompt_id in ids else next(iter(ids), None)
         self.chosen = Chosen()
         self._problem = ""
 
