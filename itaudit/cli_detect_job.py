@@ -26,7 +26,7 @@ _OPTIONS = (
     click.option("--base-url", help="Address of the judge's endpoint, such as http://localhost:8000/v1."),
     click.option("--api-key-env", help="Name of the environment variable that holds the endpoint's key."),
     click.option("--max-tokens", type=click.IntRange(1), help="Longest answer of the judge."),
-    click.option("--detach", is_flag=True, help="Do not wait for detectors that ask a model."),
+    click.option("--detach", is_flag=True, help="Start the job and return at once."),
 )
 
 

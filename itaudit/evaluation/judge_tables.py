@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from itaudit.analysis.intervals import Totals, difference, estimate, means, pooled
+from itaudit.analysis.intervals import Totals, contrast, difference, estimate, means, pooled
 from itaudit.analysis.table import Column, Table, Value
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.aspects import ASPECTS, HIGHEST, LOWEST
@@ -219,7 +219,7 @@ def pairs_table(compared: Sequence[_Compared]) -> Table:
     )
     rows: list[dict[str, Value]] = []
     for group in compared:
-        told = estimate(group.totals("points"))
+        told = contrast([(1, group.totals("points"))])
         row = {**_pair(group), "prompts": sum(map(len, group.told)), "preferred": told}
         row |= {"wins": group.count("first"), "losses": group.count("second"), "ties": group.count(None)}
         row["same"] = sum(one.same for both in group.told for one in both.values())
@@ -252,7 +252,7 @@ def order_table(compared: Sequence[_Compared]) -> Table:
         first, decides = group.totals("shown_first", same=False), group.totals("order_decides", same=False)
         if not first:
             continue
-        told = estimate(first)
+        told = contrast([(1, first)])
         prompts = sum(not one.same for both in group.told for one in both.values())
         row = {**_pair(group), "prompts": prompts, "order_decides": estimate(decides), "shown_first": told}
         rows.append(row | {"verdict": verdict(told, 0.5, "favours the first", "favours the second")})
