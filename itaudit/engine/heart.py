@@ -29,7 +29,7 @@ class Heart:
     def __enter__(self) -> Self:
         before = signal.signal(signal.SIGTERM, self._asked_to_stop)
         around = getattr(before, "__self__", None)
-        if isinstance(around, Heart):
+        if isinstance(around, Heart) and not around._stop.is_set():
             # The work of one job inside another's: whoever is asked to stop, both are.
             self._around = around
             if around.cancelled:
