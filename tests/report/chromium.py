@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -11,17 +13,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
+_LONGEST = 2**28
+"""Bytes of one message; a PDF is one."""
 
 
 class Page:
     """One tab. `problems` are console errors and exceptions, `requests` the addresses that were asked for."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self, said: asyncio.StreamReader, pipe: int) -> None:
+        """`said` is what the browser says, and `pipe` what it reads; messages end with a zero byte."""
+        self._said = said
+        self._pipe = pipe
+        self._session: dict[str, str] = {}
         self._number = 0
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._loaded = asyncio.Event()
@@ -29,12 +35,12 @@ class Page:
         self.requests: list[str] = []
 
     async def listen(self) -> None:
-        async for message in self._socket:
-            told = message.json()
+        while True:
+            told = json.loads((await self._said.readuntil(b"\0"))[:-1])
             if "id" in told:
                 self._answers.pop(told["id"]).set_result(told)
                 continue
-            method, params = told["method"], told["params"]
+            method, params = told["method"], told.get("params", {})
             if method == "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
             elif method == "Log.entryAdded":
@@ -50,11 +56,23 @@ class Page:
         self._number += 1
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[self._number] = answer
-        await self._socket.send_json({"id": self._number, "method": method, "params": params})
+        message = {"id": self._number, "method": method, "params": params} | self._session
+        os.write(self._pipe, json.dumps(message).encode() + b"\0")
         told = await asyncio.wait_for(answer, 30)
         assert "error" not in told, told
         result: dict[str, Any] = told["result"]
         return result
+
+    async def attach(self) -> None:
+        """Turns to the browser's first tab, once it has one."""
+        for _ in range(300):
+            targets = (await self.ask("Target.getTargets"))["targetInfos"]
+            if tabs := [target for target in targets if target["type"] == "page"]:
+                told = await self.ask("Target.attachToTarget", targetId=tabs[0]["targetId"], flatten=True)
+                self._session = {"sessionId": told["sessionId"]}
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError("the browser opens no tab")
 
     async def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False, paper: bool = False) -> None:
         for domain in ("Page", "Network", "Log", "Runtime"):
@@ -86,41 +104,38 @@ async def page(profile: Path) -> AsyncIterator[Page]:
     """A tab of a browser with a profile of its own; the test is skipped where there is no browser."""
     if not CHROMIUM:
         pytest.skip("no chromium or google-chrome on the path")
+    (read, asked), (said, write) = os.pipe(), os.pipe()
+    # The browser's ends get numbers that can't be those that it expects them at.
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (read, write)]
+
+    def at_3_and_4() -> None:
+        os.dup2(ends[0], 3)
+        os.dup2(ends[1], 4)
+
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
+    command += ["--disable-background-networking", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
     process = subprocess.Popen(
-        [
-            CHROMIUM,
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--no-first-run",
-            "--disable-background-networking",
-            f"--user-data-dir={profile}",
-            "--remote-debugging-port=0",
-            "about:blank",
-        ],
+        [*command, "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=at_3_and_4,
+        pass_fds=(3, 4),
     )
+    for end in (read, write, *ends):
+        os.close(end)
+    reader = asyncio.StreamReader(limit=_LONGEST)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(said, "rb")
+    )
+    found = Page(reader, asked)
+    listening = asyncio.create_task(found.listen())
     try:
-        port = await _port(profile / "DevToolsActivePort")
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                tabs = [tab for tab in await answer.json() if tab["type"] == "page"]
-            async with session.ws_connect(tabs[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                found = Page(socket)
-                listening = asyncio.create_task(found.listen())
-                yield found
-                listening.cancel()
+        await found.attach()
+        yield found
     finally:
+        listening.cancel()
+        transport.close()
+        os.close(asked)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-async def _port(file: Path) -> int:
-    for _ in range(300):
-        if file.exists() and (lines := file.read_text().splitlines()):
-            return int(lines[0])
-        await asyncio.sleep(0.1)
-    raise AssertionError("the browser does not come up")
