@@ -1,5 +1,6 @@
 """Tables of results: what is counted once, and shown alike by the command line, the screens and the report."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -61,18 +62,31 @@ class Table:
 
 
 def shown(value: Value, column: Column) -> str:
-    """A value as people read it; an estimate as `value (low to high)`. `–` where there is nothing to tell."""
-    if isinstance(value, Estimate):
-        text = _number(value.value, column)
-        if value.low is None or value.high is None:
-            return text
-        return f"{text} ({_number(value.low, column)} to {_number(value.high, column)})"
+    """A value as people read it; an estimate as `value (low to high)`. `–` where there is nothing to tell.
+
+    Small numbers get as many more digits as two that tell something need; differences keep theirs, since what is near
+    0 beside its interval tells nothing.
+    """
     if isinstance(value, str):
         return value
-    return _number(value, column)
+    if not isinstance(value, Estimate):
+        return _number(value, column, digits_of(value, column.digits))
+    ends = (value.low, value.high) if value.low is not None and value.high is not None else ()
+    digits = digits_of(max((abs(one) for one in (value.value, *ends) if one is not None), default=0), column.digits)
+    text = _number(value.value, column, digits)
+    if not ends:
+        return text
+    return f"{text} ({_number(ends[0], column, digits)} to {_number(ends[1], column, digits)})"
 
 
-def _number(value: float | int | None, column: Column) -> str:
+def digits_of(value: float | int | None, digits: int) -> int:
+    """Digits after the point that show at least two of a number's own."""
+    if not value or abs(value) >= 10 ** (1 - digits):
+        return digits
+    return 1 - math.floor(math.log10(abs(value)))
+
+
+def _number(value: float | int | None, column: Column, digits: int) -> str:
     if value is None:
         return "–"
     match column.kind:
@@ -85,7 +99,7 @@ def _number(value: float | int | None, column: Column) -> str:
         case "times":
             return f"{value:.{column.digits}f} ×"
         case _:
-            return f"{value:.{column.digits}f}"
+            return f"{value:.{digits}f}"
 
 
 def _plain(value: Value) -> Any:

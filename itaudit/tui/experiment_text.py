@@ -7,7 +7,7 @@ from textual.content import Content
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.shift import ShiftSummary
-from itaudit.analysis.table import Table, Value, shown
+from itaudit.analysis.table import Table, Value, digits_of, shown
 from itaudit.experiments.progress import CellProgress, ExperimentProgress, RunProgress
 from itaudit.runs.state import RunState
 from itaudit.sanitize import visible_line
@@ -83,7 +83,7 @@ def metric_text(metric: Metric, summary: ShiftSummary | None) -> str:
     if summary is None or not summary.tokens:
         return "–"
     if metric == "KL":
-        return "–" if summary.kl_mean is None else f"{summary.kl_mean:.3f}"
+        return "–" if summary.kl_mean is None else f"{summary.kl_mean:.{digits_of(summary.kl_mean, 3)}f}"
     if metric == "tokens":
         return f"{summary.tokens / summary.responses:.0f}"
     return f"{100 * getattr(summary, metric):.1f} %"
