@@ -10,6 +10,8 @@ from itaudit.analysis.intervals import Estimate
 Kind = Literal["text", "count", "number", "share", "difference", "times"]
 """How a column's values read: `share` is 0-1 and shown in per cent; `difference` has a sign; `times` is a quotient."""
 
+_ROUNDING = 1e-9
+
 Value = str | int | float | Estimate | None
 
 
@@ -80,8 +82,8 @@ def shown(value: Value, column: Column) -> str:
 
 
 def digits_of(value: float | int | None, digits: int) -> int:
-    """Digits after the point that show at least two of a number's own."""
-    if not value or abs(value) >= 10 ** (1 - digits):
+    """Digits after the point that show at least two of a number's own; what is left of rounding has none."""
+    if not value or abs(value) >= 10 ** (1 - digits) or abs(value) < _ROUNDING:
         return digits
     return 1 - math.floor(math.log10(abs(value)))
 
