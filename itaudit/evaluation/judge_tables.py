@@ -168,7 +168,7 @@ def differences_table(rated: Sequence[_Rated], reference: str) -> Table:
             continue
         # Of each run, the answers to those prompts on which both have a judgement.
         shared = [
-            {id for id in told if told[id].scores and id in other.runs[run] and other.runs[run][id].scores}
+            [id for id in told if told[id].scores and id in other.runs[run] and other.runs[run][id].scores]
             for run, told in group.runs.items()
             if run in other.runs
         ]
