@@ -267,10 +267,15 @@ class Terminal:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         command = [sys.executable, "-m", "itaudit", "rate", str(run.path), "--rater", "ada"]
+
+        def at_its_own_terminal() -> None:
+            # Closing it hangs up only on those whose own terminal it is, and who were not told to pass over that.
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
         self.process = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            # Closing it hangs up only on those whose own terminal it is.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=at_its_own_terminal,
             env={**os.environ, "TERM": "xterm-256color", "SSH_CONNECTION": "1"},
         )  # fmt: skip
         os.close(theirs)
