@@ -1,7 +1,7 @@
 """Tables of results: what is counted once, and shown alike by the command line, the screens and the report."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,6 +61,11 @@ class Table:
             elif not isinstance(value, Estimate):
                 flat[column.key] = value
         return flat
+
+
+def telling_columns(columns: Iterable[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:
+    """The columns that some row has something to tell in."""
+    return tuple(column for column in columns if any(row.get(column.key) not in (None, "") for row in rows))
 
 
 def shown(value: Value, column: Column) -> str:

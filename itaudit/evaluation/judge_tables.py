@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from itaudit.analysis.intervals import Totals, contrast, difference, estimate, means, pooled
-from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.aspects import ASPECTS, HIGHEST, LOWEST
 from itaudit.evaluation.pairs import BothOrders, both_orders
@@ -155,7 +155,7 @@ def ratings_table(rated: Sequence[_Rated]) -> Table:
         f"Means of a judge's scores from {LOWEST} to {HIGHEST}; more is better. Answers without a judgement count in "
         f"no mean. {_INTERVALS}"
     )
-    return Table("judge_ratings", "Ratings by a judge", _told(columns, rows), tuple(rows), note)
+    return Table("judge_ratings", "Ratings by a judge", telling_columns(columns, rows), tuple(rows), note)
 
 
 def differences_table(rated: Sequence[_Rated], reference: str) -> Table:
@@ -198,7 +198,7 @@ def differences_table(rated: Sequence[_Rated], reference: str) -> Table:
         f"judgement of both. {_INTERVALS} “{NOT_APART}”: the interval of the difference holds 0."
     )
     title = f"Ratings by a judge against {reference}"
-    return Table("judge_differences", title, _told(columns, rows), tuple(rows), note)
+    return Table("judge_differences", title, telling_columns(columns, rows), tuple(rows), note)
 
 
 def pairs_table(compared: Sequence[_Compared]) -> Table:
@@ -231,7 +231,7 @@ def pairs_table(compared: Sequence[_Compared]) -> Table:
         f"other has a tie. Prompts without a judgement in either order count nowhere here. {_INTERVALS} "
         f"“{NOT_APART}”: the interval holds 50 %."
     )
-    return Table("judge_pairs", "Preferences of a judge", _told(columns, rows), tuple(rows), note)
+    return Table("judge_pairs", "Preferences of a judge", telling_columns(columns, rows), tuple(rows), note)
 
 
 def order_table(compared: Sequence[_Compared]) -> Table:
@@ -261,7 +261,7 @@ def order_table(compared: Sequence[_Compared]) -> Table:
         "is preferred: over both orders, where a tie is half; 50 % is no bias. Pairs of the very same answer are left "
         f"out. {_INTERVALS} “{NOT_APART}”: the interval holds 50 %."
     )
-    return Table("judge_order", "Position bias of a judge", _told(columns, rows), tuple(rows), note)
+    return Table("judge_order", "Position bias of a judge", telling_columns(columns, rows), tuple(rows), note)
 
 
 def failures_table(rated: Sequence[_Rated], compared: Sequence[_Compared]) -> Table:
@@ -287,7 +287,7 @@ def failures_table(rated: Sequence[_Rated], compared: Sequence[_Compared]) -> Ta
         "off: its answer reached the longest length. empty: it answered nothing. unusable: the server sent no text, or "
         "the question did not fit the model. Each counts here and in no mean. Pairs are asked in both orders."
     )
-    return Table("judge_failures", "Where a judge did not judge", _told(columns, rows), tuple(rows), note)
+    return Table("judge_failures", "Where a judge did not judge", telling_columns(columns, rows), tuple(rows), note)
 
 
 def _failures(failures: Sequence[Failure | None]) -> dict[str, Value]:
@@ -302,8 +302,3 @@ def _pair(group: _Compared) -> dict[str, Value]:
 def _place(place: _Place) -> dict[str, Value]:
     variant, size = place
     return {"variant": variant or None, "size": size}
-
-
-def _told(columns: Sequence[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:
-    """The columns that say something in one of the rows."""
-    return tuple(column for column in columns if any(row.get(column.key) is not None for row in rows))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from itaudit.analysis.intervals import difference, estimate, pooled
 from itaudit.analysis.rater_agreement import Units, ordinal_agreement
-from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.aspects import ASPECTS, HIGHEST, LOWEST
 from itaudit.evaluation.blind import is_done
@@ -98,7 +98,7 @@ def _means(groups: Mapping[tuple[str, int | None, str], Sequence[_Opinions]]) ->
         Column("all", ALL, digits=2),
     )
     note = f"Means of ratings from {LOWEST} to {HIGHEST}, given without knowing the model; more is better. {_INTERVALS}"
-    return Table("ratings", "Blind ratings by people", _told(columns, rows), tuple(rows), note)
+    return Table("ratings", "Blind ratings by people", telling_columns(columns, rows), tuple(rows), note)
 
 
 def _differences(groups: Mapping[tuple[str, int | None, str], Sequence[_Opinions]], reference: str) -> Table:
@@ -133,7 +133,9 @@ def _differences(groups: Mapping[tuple[str, int | None, str], Sequence[_Opinions
         f"Each model against {reference} of the same variant and size, over what the same people said of both answers "
         f"to a prompt. {_INTERVALS} “{NOT_APART}”: the interval of the difference holds 0."
     )
-    return Table("rating_differences", f"Blind ratings against {reference}", _told(columns, rows), tuple(rows), note)
+    return Table(
+        "rating_differences", f"Blind ratings against {reference}", telling_columns(columns, rows), tuple(rows), note
+    )
 
 
 def _agreement(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> Table:
@@ -155,7 +157,7 @@ def _agreement(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> Table:
         "Ordinal alpha: 1 is perfect agreement, 0 what chance would bring. Pairs are ratings of the same answer by two "
         f"people. {_INTERVALS}"
     )
-    return Table("rating_agreement", "Agreement of the raters", _told(columns, rows), tuple(rows), note)
+    return Table("rating_agreement", "Agreement of the raters", telling_columns(columns, rows), tuple(rows), note)
 
 
 def _units(cells: Sequence[Cell], files: Mapping[Path, Ratings], aspect: str) -> Units:
@@ -202,8 +204,3 @@ def _raters(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> Table:
 def _place(key: tuple[str, int | None, str]) -> dict[str, Value]:
     variant, size, label = key
     return {"variant": variant or None, "size": size, "model": label}
-
-
-def _told(columns: Sequence[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:
-    """The columns that say something in one of the rows."""
-    return tuple(column for column in columns if any(row.get(column.key) is not None for row in rows))

@@ -3,10 +3,10 @@
 Scores are exact match for tasks with a closed set of labels and ROUGE-L for all others, 0 to 1.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from itaudit.analysis.intervals import Estimate, Totals, difference, estimate
-from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.questions import METRICS, Question
 from itaudit.evaluation.task_baselines import expected_guess, guesser_range, sampled_guess
@@ -93,7 +93,7 @@ def scores_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
         "match), or by stemmed words (ROUGE-L). A task with a closed set of labels is classification, any other "
         f"generation; tuned on: the models saw other instances of the task. {INTERVALS}"
     )
-    return Table("task_scores", "Scores by task references", _filled(columns, rows), tuple(rows), note)
+    return Table("task_scores", "Scores by task references", telling_columns(columns, rows), tuple(rows), note)
 
 
 def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference: str) -> Table:
@@ -144,7 +144,7 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
         f"among those of 95 % of guessers who guess each prompt once. {INTERVALS}"
     )
     title = "Each model against guessing, the untuned model and the others"
-    return Table("task_comparisons", title, _filled(columns, rows), tuple(rows), note)
+    return Table("task_comparisons", title, telling_columns(columns, rows), tuple(rows), note)
 
 
 def baselines_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
@@ -174,7 +174,7 @@ def baselines_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
         "were tuned on, in the task itself or, where it is unseen, in all tasks; labels that are as frequent share it. "
         f"Copied example: the output of the first positive example. {INTERVALS}"
     )
-    return Table("task_baselines", "Baselines at the same prompts", _filled(columns, rows), tuple(rows), note)
+    return Table("task_baselines", "Baselines at the same prompts", telling_columns(columns, rows), tuple(rows), note)
 
 
 def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
@@ -201,7 +201,7 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
         "Scores by the size of the experiment, such as instances of each task. "
         f"“{NOT_APART}”: the interval of the rise holds 0. {INTERVALS}"
     )
-    return Table("task_ladder", "Scores by the number of instances", _filled(columns, rows), tuple(rows), note)
+    return Table("task_ladder", "Scores by the number of instances", telling_columns(columns, rows), tuple(rows), note)
 
 
 def random_guess_table(groups: Sequence[Scored]) -> Table:
@@ -242,7 +242,7 @@ def random_guess_table(groups: Sequence[Scored]) -> Table:
         "Expected: the mean chance that a label drawn with equal chances is right. Sampled: the mean of guesses that "
         "were drawn, with an interval over the draws that holds for all tasks together at 95 %."
     )
-    return Table("random_guess", "Random guess by task", _filled(columns, rows), tuple(rows), note)
+    return Table("random_guess", "Random guess by task", telling_columns(columns, rows), tuple(rows), note)
 
 
 def by_task_table(groups: Sequence[Scored]) -> Table:
@@ -273,7 +273,7 @@ def by_task_table(groups: Sequence[Scored]) -> Table:
                     row[f"score_{other_place.key}"] = estimate(totals)
             rows.append(row)
     note = f"Exact match where a task has a closed set of labels, else ROUGE-L. {INTERVALS}"
-    return Table("tasks", "Scores task by task", _filled(columns, rows), tuple(rows), note)
+    return Table("tasks", "Scores task by task", telling_columns(columns, rows), tuple(rows), note)
 
 
 def _baseline_totals(groups: Sequence[Scored], group: Scored, part: Part) -> _Baselines:
@@ -300,8 +300,3 @@ def _holds(interval: Estimate, value: float) -> bool:
 
 def _told_place(place: Place) -> dict[str, Value]:
     return {"variant": place.variant, "size": place.size, "model": place.label}
-
-
-def _filled(columns: Iterable[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:
-    """The columns that some row has something to tell in."""
-    return tuple(column for column in columns if any(row.get(column.key) not in (None, "") for row in rows))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from itaudit.analysis.intervals import contrast, difference, estimate, quotient
-from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups
 from itaudit.runs.cells import Cell
@@ -174,7 +174,7 @@ def _rungs(groups: Sequence[Group]) -> dict[tuple[str, str], dict[int, Group]]:
 
 def _told(columns: Sequence[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:
     """The columns that some row has something to tell in; the variant only where there are several."""
-    kept = [column for column in columns if any(row.get(column.key) not in (None, "") for row in rows)]
+    kept = telling_columns(columns, rows)
     if len({row.get("variant") for row in rows}) < 2:
-        kept = [column for column in kept if column.key != "variant"]
-    return tuple(kept)
+        kept = tuple(column for column in kept if column.key != "variant")
+    return kept
