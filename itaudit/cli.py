@@ -193,22 +193,24 @@ def ls_command(out: Path | None, as_json: bool) -> None:
 def _listed(run: Any) -> dict[str, Any]:
     """What `itaudit ls --json` says of a run; one that can't be read is listed among the others, with the reason."""
     from itaudit.runs.state import RunState
+    from itaudit.runs.watch import Watch
 
     try:
-        state = run.state()
-        job, error = run.job(state), state.error
+        watch = Watch(run)
+        watch.poll()
+        state, unreadable = watch.state, ""
     except UserError as problem:
-        state, job, error = RunState(), "unreadable", str(problem)
+        state, unreadable = RunState(), str(problem)
     current = state.current
     return {
         "run": str(run.path),
         "name": run.name,
         "kind": "run",
-        "job": job,
+        "job": "unreadable" if unreadable else state.job,
         "stages": len(state.stages),
         "stages_done": state.stages_done,
         "stage": current.key if current else None,
-        "error": error or None,
+        "error": unreadable or state.error or None,
     }
 
 
@@ -303,10 +305,9 @@ def work(run: Any, *, detach: bool, no_open: bool, as_json: bool) -> None:
         raise UserError(
             f"left the worker at work; `itaudit open {run.path}` shows it, `itaudit cancel {run.path}` stops it"
         ) from None
-    job = run.job(state)
-    if job == "cancelled":
+    if state.job == "cancelled":
         raise UserError(f"{run.path}: cancelled; `itaudit resume {run.path}` goes on from there")
-    if job != "done":
+    if state.job != "done":
         told = state.error or "the worker died without a word"
         raise UserError(f"{run.path}: {told}; see {run.log_path}, then `itaudit resume {run.path}`")
     if opens_workbench(as_json=as_json, no_open=no_open):

@@ -1,6 +1,5 @@
 """Detectors that ask a model, at work on a run in a process of their own; and what is told of any such job."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from itaudit.errors import UserError
 from itaudit.runs import jobs
 from itaudit.runs.detections import Detector
 from itaudit.runs.run import Run
-from itaudit.runs.status import read_status
+from itaudit.runs.status import last_word, read_status
 from itaudit.runs.worker_log import log_tail
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -72,12 +71,12 @@ def detect_status(run: Run) -> AskingStatus | None:
 
 def asking_status(path: Path, log: Path) -> AskingStatus | None:
     """What a status file says of a job; None where there never was one. A worker that vanished has failed."""
-    told = read_status(path)
+    told, died = last_word(path)
     if told is None:
         return None
     state: JobState = next((state for state in _STATES if state == told.state), "failed")
     error = told.error
-    if state in ("queued", "running") and not told.alive(time.time()):
+    if died:
         state = "failed"
         error = " ".join(log_tail(log, 1)).strip() or "the worker died without a word"
     stage = told.stages[0] if told.stages else {}

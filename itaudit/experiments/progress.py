@@ -10,6 +10,7 @@ from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import Planned
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.state import JobState, RunState, StageState
+from itaudit.runs.status import last_word
 from itaudit.runs.watch import Watch
 
 CellState = Literal["waiting", "running", "done", "stopped"]
@@ -150,14 +151,14 @@ class _Told:
 
 
 def _told(experiment: Experiment) -> _Told:
-    status = experiment.status()
+    status, died = last_word(experiment.status_path)
     if status is None:
         return _Told("new")
     told = status.stages[0] if status.stages else {}
     failed = told.get("failed")
     errors = {str(name): str(error) for name, error in failed.items()} if isinstance(failed, dict) else {}
     job: JobState = next((state for state in _STATES if state == status.state), "failed")
-    if job in ("queued", "running") and not status.alive(time.time()):
+    if died:
         error = "the worker died without a word; the log may say why, and resuming goes on where it stopped"
         return _Told("failed", error, "", status.started, errors)
     return _Told(job, status.error, str(told.get("waiting_for", "")), status.started, errors)

@@ -23,7 +23,7 @@ from itaudit.proof.spec import ProofSpec, Target, Verdict
 from itaudit.proof.verdicts import verdict_of
 from itaudit.runs import jobs
 from itaudit.runs.run import BASE, Run
-from itaudit.runs.status import read_status
+from itaudit.runs.status import last_word, read_status
 from itaudit.runs.worker_log import log_tail
 from itaudit.units import duration_text
 
@@ -104,12 +104,12 @@ class Proof:
     def status(self) -> ProofStatus:
         """How far the proof is, by its files; a worker that died without a word reads as failed."""
         # The status first: a worker that ends in between has written its last result before.
-        told = read_status(self.status_path)
+        told, died = last_word(self.status_path)
         done, total = len(self.units()), len(self.plan.units())
         if told is None:
             return ProofStatus("done" if done >= total else "new", done, total)
         state, error = told.state, told.error
-        if state in ("queued", "running") and not told.alive(time.time()):
+        if died:
             state = "failed"
             error = " ".join(log_tail(self.log_path, 1)).strip() or "the worker died without a word"
         if done >= total:

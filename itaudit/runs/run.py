@@ -213,9 +213,14 @@ class Run:
         """The state by all events so far; see `job` for whether the worker is still there."""
         return replay(self.events().events)
 
-    def job(self, state: RunState | None = None) -> JobState:
+    def job(self) -> JobState:
         """The job's state, corrected for a worker that died without a word, which reads as failed."""
-        state = state or self.state()
+        job = self.believed_job(self.state())
+        # A worker that ends between the two looks has written its last event before it went.
+        return self.believed_job(self.state()) if job == "failed" else job
+
+    def believed_job(self, state: RunState) -> JobState:
+        """The job's state by a state that was read, and by whether its worker is there now."""
         told, status = state.job, self.status()
         if status is None:
             return told

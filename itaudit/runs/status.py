@@ -1,6 +1,7 @@
 """`status.json`: what the worker says of itself, and whether that can still be believed."""
 
 import socket
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,23 @@ class Status:
             return bool(abs(process.create_time() - self.pid_started) < 2 and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
+
+
+def last_word(path: Path) -> tuple[Status | None, bool]:
+    """The status in a file, and whether its worker is gone without having told how it ended.
+
+    What a worker wrote before its last word can be read after this and is whole.
+    """
+    told = read_status(path)
+    if not _gone(told):
+        return told, False
+    # One that ends between the two looks has written its last word before it went.
+    told = read_status(path)
+    return told, _gone(told)
+
+
+def _gone(told: Status | None) -> bool:
+    return told is not None and told.state in ("queued", "running") and not told.alive(time.time())
 
 
 def read_status(path: Path) -> Status | None:

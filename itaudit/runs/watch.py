@@ -20,11 +20,19 @@ class Watch:
         """
         if self._shrunk():
             self._told, self._offset = RunState(), 0
-        page = self.run.events(self._offset)
-        self._told, self._offset = replay(page.events, self._told), page.offset
-        state = believed(self._told, self.run.job(self._told))
+        self._read()
+        job = self.run.believed_job(self._told)
+        if job == "failed" != self._told.job:
+            # A worker that ends between the two looks has written its last event before it went.
+            self._read()
+            job = self.run.believed_job(self._told)
+        state = believed(self._told, job)
         changed, self.state = state != self.state, state
         return changed
+
+    def _read(self) -> None:
+        page = self.run.events(self._offset)
+        self._told, self._offset = replay(page.events, self._told), page.offset
 
     def _shrunk(self) -> bool:
         """Whether the log is shorter than what was read of it: somebody made the run anew."""

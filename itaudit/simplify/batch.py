@@ -13,7 +13,7 @@ from itaudit.data.edited import EditedDataset
 from itaudit.data.instance import Instance
 from itaudit.errors import UserError
 from itaudit.runs import jobs
-from itaudit.runs.status import read_status
+from itaudit.runs.status import last_word, read_status
 from itaudit.runs.worker_log import log_tail
 from itaudit.simplify.batch_files import (
     Entry,
@@ -180,15 +180,16 @@ class Batch:
 
     def status(self) -> BatchStatus:
         """How far the batch is, by its files; a worker that died without a word reads as failed."""
+        # The status first: a worker that ends in between has written its last proposal before.
+        told, died = last_word(self.status_path)
         self.refresh()
         entries = self.entries.values()
         problems = sum(1 for entry in entries if entry.problem)
         counts = (len(entries) - problems, self.task.total, sum(1 for entry in entries if entry.passes), problems)
-        told = read_status(self.status_path)
         if told is None:
             return BatchStatus("done" if counts[0] >= counts[1] else "new", *counts)
         state, error = told.state, told.error
-        if state in ("queued", "running") and not told.alive(time.time()):
+        if died:
             state = "failed"
             error = " ".join(log_tail(self.log_path, 1)).strip() or "the worker died without a word"
         progress = told.stages[0] if told.stages else {}

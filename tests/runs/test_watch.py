@@ -1,5 +1,6 @@
 """Watching a run: what is new is read on, and a worker that is gone is noticed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from itaudit.errors import UserError
 from itaudit.runs import jobs
 from itaudit.runs.run import Run
 from itaudit.runs.state import RunState, believed
-from itaudit.runs.status import read_status
+from itaudit.runs.status import Status, last_word, read_status
 from itaudit.runs.watch import Watch
 from tests.tui.harness import NOW, alive, dead, half_done, make_run
 
@@ -53,6 +54,46 @@ def test_a_log_that_was_made_anew_is_read_from_its_beginning(run: Run) -> None:
     run.events_path.unlink()
     watch.poll()
     assert watch.state.notes == ()
+
+
+@pytest.mark.parametrize("look", ["job", "watch"])
+def test_a_worker_that_ends_while_somebody_looks_did_not_die(
+    run: Run, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    log = half_done(run)
+    alive(run)
+
+    def ends(_: Status, __: float) -> bool:
+        if run.state().job == "running":
+            log.append("job_done", time=NOW + 70)
+        return False
+
+    monkeypatch.setattr(Status, "alive", ends)
+    if look == "job":
+        assert run.job() == "done"
+    else:
+        watch = Watch(run)
+        watch.poll()
+        assert (watch.state.job, watch.state.error) == ("done", "")
+
+
+def test_the_last_word_of_a_worker_that_ends_while_somebody_looks_counts(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive(run)
+
+    def ends(told: Status, _: float) -> bool:
+        replace(told, state="done").write(run.status_path)
+        return False
+
+    monkeypatch.setattr(Status, "alive", ends)
+    told, gone = last_word(run.status_path)
+    assert told is not None and (told.state, gone) == ("done", False)
+    monkeypatch.undo()
+    dead(run)
+    told, gone = last_word(run.status_path)
+    assert told is not None and (told.state, gone) == ("running", True)
+    assert last_word(run.path / "none.json") == (None, False)
 
 
 def test_a_state_that_agrees_with_the_worker_is_left_alone() -> None:

@@ -5,14 +5,17 @@ import os
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from itaudit.data.edited import EditedDataset
 from itaudit.data.load import load
 from itaudit.data.overlay import Overlay
 from itaudit.errors import UserError
+from itaudit.runs.status import read_status
 from itaudit.simplify.batch import Batch, BatchStatus, batches, estimate
 from itaudit.simplify.settings import EndpointSettings, Settings
 from tests.simplify.server import Server, half_a_body, hangs, says, sends, serving, shorter
@@ -84,6 +87,34 @@ def test_a_batch_simplifies_accepts_rejects_and_undoes(tmp_path: Path) -> None:
     batch.restore(2)
     edited.undo(0)
     assert [one.position for one in batch.undecided(edited)] == [0, 2, 3]
+
+
+def test_a_batch_that_ends_while_somebody_looks_is_done_with_all_its_proposals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch.create(dataset(tmp_path, 3), range(3), Settings())
+    batch.start()
+    finish(batch)
+    lines = batch.proposals_path.read_bytes()
+    ended = read_status(batch.status_path)
+    assert ended is not None
+    mine = psutil.Process()
+    at_work = replace(ended, state="running", pid=mine.pid, pid_started=mine.create_time())
+    batch = Batch(batch.folder)
+    batch.proposals_path.write_bytes(b"".join(lines.splitlines(keepends=True)[:1]))
+    at_work.write(batch.status_path)
+    refresh = batch.refresh
+
+    def refreshed() -> int:
+        found = refresh()
+        batch.proposals_path.write_bytes(lines)
+        ended.write(batch.status_path)
+        return found
+
+    monkeypatch.setattr(batch, "refresh", refreshed)
+    first, second = batch.status(), batch.status()
+    assert first.at_work or first.done == 3, first
+    assert (second.state, second.done) == ("done", 3)
 
 
 def test_a_proposal_for_an_edit_that_was_taken_back_is_stale(tmp_path: Path) -> None:
