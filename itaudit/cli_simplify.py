@@ -256,7 +256,7 @@ def _finish(edited: "EditedDataset", batch: "Batch", options: dict[str, Any], *,
     document = {
         "path": edited.source.path,
         "batch": batch.name,
-        "engine": batch.task.settings.engine_label,
+        "engine": batch.engine,
         "instances": batch.task.total,
         **told,
         "accepted": accepted,

@@ -42,11 +42,6 @@ class JudgeModel(Section):
     local: JudgeLocal = JudgeLocal()
     endpoint: JudgeServer = JudgeServer()
 
-    @property
-    def engine_label(self) -> str:
-        """`local:MODEL` or `endpoint:MODEL`."""
-        return f"{self.engine}:{self.local.model if self.engine == 'local' else self.endpoint.model}"
-
     def require_engine(self, where: str) -> None:
         """Raises UserError where the judge can't be asked as it is set; `where` is the key of its table."""
         if self.engine == "endpoint" and not self.endpoint.base_url:

@@ -58,7 +58,7 @@ def test_a_judge_is_written_only_where_the_recipe_has_one(folder: Path) -> None:
     (folder / "judge-model").mkdir()
     text = MINIMAL + '[detect.judge.local]\nmodel = "./judge-model"\n[detect.judge.endpoint]\nextra = {a = [1, "b"]}\n'
     recipe = recipe_of(folder, text)
-    assert recipe.detect.judge is not None and recipe.detect.judge.engine_label == f"local:{folder / 'judge-model'}"
+    assert recipe.detect.judge is not None and recipe.detect.judge.local.model == str(folder / "judge-model")
     written = folder / "written.toml"
     written.write_bytes(write_recipe(recipe))
     assert read_recipe(written) == recipe

@@ -42,6 +42,11 @@ def digest_of(*parts: bytes) -> bytes:
     return digest.digest()
 
 
+def question_key(*texts: str) -> str:
+    """Tells what is asked about some texts from whatever else is, by the same prompt."""
+    return digest_of(*map(encoded, texts)).hex()[:32]
+
+
 def encoded(text: str) -> bytes:
     """A text's bytes, even where it holds half a surrogate pair."""
     return text.encode("utf-8", "surrogatepass")
@@ -85,8 +90,10 @@ def read_object(
     text = without_thinking(answer)
     if not text.strip():
         raise NoJudgement("empty", "the judge answered nothing")
-    found = [picked for told in _objects(text) if (picked := pick(told)) is not None]
-    if not found and refuses(text):
+    objects = list(_objects(text))
+    found = [picked for told in objects if (picked := pick(told)) is not None]
+    # A reason may quote an answer that refuses.
+    if not objects and refuses(text):
         raise NoJudgement("refused", "the judge refuses to answer")
     if not found:
         raise BrokenAnswer(f"the judge's answer holds no JSON object with {with_what}")
@@ -99,18 +106,28 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
     """The JSON objects in a text, whatever stands around them."""
     if len(text) > _LONGEST:
         return
-    decoder, at = json.JSONDecoder(), text.find("{")
+    decoder, at = json.JSONDecoder(object_pairs_hook=_told_once), text.find("{")
     for _ in range(_TRIES):
         if at < 0:
             return
         try:
             told, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
+            # Not JSON, a number of thousands of digits, or a key with two values.
             end = at + 1
         else:
             if isinstance(told, dict):
                 yield told
         at = text.find("{", end)
+
+
+def _told_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its pairs. Raises ValueError where a key has two values: nobody knows which one is meant."""
+    told: dict[str, Any] = {}
+    for key, value in pairs:
+        if told.setdefault(key, value) != value:
+            raise ValueError(f"{key} stands twice")
+    return told
 
 
 def reason_line(text: str) -> str:

@@ -1,8 +1,12 @@
-"""Who judges, and by which prompt: kept beside what is found, so that a resume asks the same."""
+"""Who judges, and by which prompt: kept beside what is found, so that a resume asks the same.
+
+A judge is told from others by its model. Where the settings name none it is the only one that the server lists, and is
+written down before the first question, so that no answer is ever taken for another model's.
+"""
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +20,34 @@ from itaudit.runs.run import Run
 from itaudit.section import changed, config_section, section_of
 from itaudit.simplify.prompts import read_prompt
 
-_VERSION = 1
+_VERSION = 2
 _DOCS = "docs/hallucination.md"
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeTask:
-    """Settings of a judge, the key of their table for messages, the prompt, and the secret of its fences."""
+    """Settings of a judge, the key of their table for messages, the prompt, and the secret of its fences.
 
+    `found` is the model that the server has, where the settings name none; empty before it was asked.
+    """
+
+    path: Path
     settings: JudgeModel
     where: str
     prompt: str
     secret: bytes
+    found: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model that judges; empty as long as nobody knows it."""
+        chosen = self.settings
+        return chosen.local.model if chosen.engine == "local" else chosen.endpoint.model or self.found
+
+    @property
+    def judge(self) -> str:
+        """What judgements name as their judge: `local:MODEL` or `endpoint:MODEL`."""
+        return f"{self.settings.engine}:{self.model}"
 
     @property
     def identity(self) -> dict[str, object]:
@@ -40,6 +60,7 @@ class JudgeTask:
         else:
             names = {"model", "max_tokens", "temperature", "extra"}
             made |= {f"endpoint.{key}": value for key, value in chosen.endpoint.model_dump(include=names).items()}
+            made["endpoint.model"] = self.model
         return made
 
 
@@ -72,24 +93,50 @@ def begin_task(path: Path, settings: JudgeModel, where: str, prompt: str, judged
     """The task in a file, or a new one, which is written there; `judged` is what is judged by it, in words.
 
     Other settings that change nothing about the answers (the server's address, what runs at once) are taken over.
+    Settings that name no model go on with the one that began, if the server has it; `with_model` sees to that.
     Raises UserError where they would be those of another judge.
     """
     begun = read_task(path, type(settings))
-    task = JudgeTask(settings, where, prompt, begun.secret if begun else secrets.token_bytes(16))
-    if begun is not None:
+    task = JudgeTask(path, settings, where, prompt, begun.secret if begun else secrets.token_bytes(16))
+    if begun is not None and settings.engine == "endpoint" and not settings.endpoint.model:
+        task = replace(task, found=begun.model)
+    # A server whose model nobody knows yet was asked nothing yet.
+    if begun is not None and begun.model:
         theirs = begun.identity
         for key, value in task.identity.items():
             # Only one of the two engines' settings are compared, and the engine comes first.
             if theirs[key] != value:
                 raise UserError(f"{path}: {judged} were judged with another {key}; --again judges them anew", code=2)
-    if begun is None or begun.settings != settings:
-        told = {"v": _VERSION, "where": where, "settings": settings.model_dump(), "prompt": prompt}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_bytes(path, orjson.dumps(told | {"secret": task.secret.hex()}, option=orjson.OPT_INDENT_2))
-        except OSError as error:
-            raise UserError(f"{path}: can't write what the judge is asked: {error.strerror}") from None
+    if task != begun:
+        _write(task)
     return task
+
+
+def with_model(task: JudgeTask, model: str) -> JudgeTask:
+    """The task with the model that its server is asked for, which is written down.
+
+    Raises UserError where another one has begun.
+    """
+    if task.model == model:
+        return task
+    if task.model:
+        raise UserError(
+            f"{task.path}: {task.model} has begun to judge, and {task.settings.endpoint.base_url} has {model}; "
+            "--again judges anew"
+        )
+    named = replace(task, found=model)
+    _write(named)
+    return named
+
+
+def _write(task: JudgeTask) -> None:
+    told = {"v": _VERSION, "where": task.where, "settings": task.settings.model_dump(), "found": task.found}
+    told |= {"prompt": task.prompt, "secret": task.secret.hex()}
+    try:
+        task.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(task.path, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise UserError(f"{task.path}: can't write what the judge is asked: {error.strerror}") from None
 
 
 def begun_task(run: Run, label: str) -> JudgeTask | None:
@@ -104,7 +151,8 @@ def read_task(path: Path, kind: type[JudgeModel]) -> JudgeTask | None:
         if told["v"] != _VERSION:
             raise UserError(f"{path}: was made by another version of itaudit; --again judges anew")
         settings = section_of(kind, told["settings"], str(path), told["where"], _DOCS)
-        return JudgeTask(settings, told["where"], told["prompt"], bytes.fromhex(told["secret"]))
+        secret = bytes.fromhex(told["secret"])
+        return JudgeTask(path, settings, told["where"], told["prompt"], secret, told["found"])
     except FileNotFoundError:
         return None
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):

@@ -41,7 +41,7 @@ class Answer:
     """What a judge answered; `again` tells the second try, after an answer that could not be read.
 
     `key` is the question's. `problem` is one line where there is no text. `seconds` is what it took, tokens are 0 where
-    nobody counted.
+    nobody counted. `model` is what the server says that answered, empty where it does not say.
     """
 
     key: str
@@ -52,14 +52,19 @@ class Answer:
     seconds: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    model: str = ""
 
 
 class Answers:
-    """A judge's answers as they came, in a file of a JSON object a line."""
+    """A judge's answers as they came, in a file of a JSON object a line.
+
+    `model` is what the server said that answered the first of them; empty where it did not say.
+    """
 
     def __init__(self, path: Path) -> None:
         """Lines that can't be read, such as a torn last one, are passed over. Raises UserError for the file itself."""
         self._path = path
+        self.model = ""
         self._found: dict[tuple[str, bool], Answer] = {}
         try:
             lines = path.read_bytes().split(b"\n")
@@ -72,7 +77,7 @@ class Answers:
                 answer = Answer(**orjson.loads(line))
             except (orjson.JSONDecodeError, TypeError):
                 continue
-            self._found[answer.key, answer.again] = answer
+            self._keep(answer)
 
     def get(self, key: str, again: bool) -> Answer | None:
         return self._found.get((key, again))
@@ -83,7 +88,12 @@ class Answers:
             atomic.append_line(self._path, b"\n".join(orjson.dumps(asdict(answer)) for answer in answers), sync=True)
         except OSError as error:
             raise UserError(f"{self._path}: can't write the judge's answers: {error.strerror}") from None
-        self._found |= {(answer.key, answer.again): answer for answer in answers}
+        for answer in answers:
+            self._keep(answer)
+
+    def _keep(self, answer: Answer) -> None:
+        self._found[answer.key, answer.again] = answer
+        self.model = self.model or answer.model
 
 
 class Question(Protocol):
@@ -141,15 +151,23 @@ class Judging(ABC, Generic[C, Q, J]):
         """The reference answer that the judge is shown; empty where there is none."""
         return (case.prompt.reference or "") if self.task.settings.references else ""
 
+    @abstractmethod
     def key(self, case: C) -> str:
         """Tells what is asked about a case; the same is not asked twice."""
-        return case.prompt.id
+
+    @property
+    def answered_by(self) -> str:
+        """What the server said that gave the answers so far; empty where it did not say."""
+        return self._answers.model
+
+    def unjudged_cases(self) -> list[C]:
+        """The cases that are not judged yet."""
+        return [case for case in self.cases if case.prompt.id not in self.done]
 
     def waiting(self) -> list[C]:
         """The cases that are not judged yet; those that can be settled without asking are settled now."""
-        waiting = [case for case in self.cases if case.prompt.id not in self.done]
-        self.settle(waiting)
-        return [case for case in waiting if case.prompt.id not in self.done]
+        self.settle(self.unjudged_cases())
+        return self.unjudged_cases()
 
     def save(self, answers: Sequence[Answer]) -> None:
         """Puts answers on the disk. Raises UserError where they can't be written."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from itaudit.detect.fenced import NoJudgement
+from itaudit.detect.fenced import NoJudgement, question_key
 from itaudit.detect.judge import Asked, ask, read_answer
 from itaudit.detect.judge_task import JudgeTask, answers_path
 from itaudit.detect.judging import Answer, Answers, Case, Judging
@@ -33,6 +33,9 @@ class SpanJudging(Judging[ResponseCase, Asked, Detection]):
             return ask(self.task.prompt, case.prompt.id, *texts, secret=self.task.secret, again=again)
         except ValueError as error:
             raise NoJudgement("unusable", str(error)) from None
+
+    def key(self, case: ResponseCase) -> str:
+        return question_key(case.prompt.id, case.question, self.reference(case), case.response)
 
     def unasked(self, case: ResponseCase) -> Detection | None:
         return None if case.response.strip() else Detection(case.prompt.id, ())

@@ -41,6 +41,15 @@ class BatchJob(Job):
         """The instances that have no proposal yet, in order."""
         return (instance for instance in read_instances(self.folder) if instance.index not in self.finished)
 
+    def check_engine(self, label: str) -> None:
+        """Raises UserError where another engine made the proposals that there are, as a server with another model."""
+        for entry in self._file.entries.values():
+            if entry.engine != label:
+                raise UserError(
+                    f"{self.folder}: {entry.engine} has begun it, and the server has {label.partition(':')[2]}; "
+                    "start a batch of another --name"
+                )
+
     def begin(self) -> None:
         """The engine is there; what it makes from now on is what the rate is of."""
         self._first, self.waiting_for = time.monotonic(), ""
@@ -108,9 +117,11 @@ def simplify_by_server(job: BatchJob) -> None:
     def unusable(instance: Instance, problem: str) -> None:
         job.add([failed(instance, engine.label, problem)])
 
-    asyncio.run(
-        ask_for_each(engine.endpoint, job.remaining(), answer, unusable=unusable, begin=job.begin, check=job.check)
-    )
+    def begin() -> None:
+        job.check_engine(engine.label)
+        job.begin()
+
+    asyncio.run(ask_for_each(engine.endpoint, job.remaining(), answer, unusable=unusable, begin=begin, check=job.check))
 
 
 _WORK: dict[EngineName, Callable[[BatchJob], None]] = {

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from itaudit.engine.endpoint import Endpoint, EndpointError
 from itaudit.errors import UserError
@@ -22,8 +22,9 @@ async def ask_for_each(
     """Has `answer` ask the server about each item and save what comes back.
 
     `unusable` is told an item and why, where the server answered nothing that can be used. What it did not get to
-    answer stays undone. `begin` is called once the server has said its model, and `check`, now and then, may raise to
-    stop. Raises UserError where the server can't be used, or where something stayed undone.
+    answer stays undone. `begin` is called once the server has said its model and before the first item is taken, and
+    may raise as well as `check`, which is called now and then. Raises UserError where the server can't be used, or
+    where something stayed undone.
     """
     limit = endpoint.settings.concurrency
     patience = max(5, 2 * limit)
@@ -47,7 +48,7 @@ async def ask_for_each(
 
     async with endpoint:
         try:
-            await endpoint.find_model()
+            await _while_wanted(check, [asyncio.create_task(endpoint.find_model())])
             begin()
             await _while_wanted(check, [asyncio.create_task(work()) for _ in range(limit)])
         except EndpointError as error:
@@ -56,7 +57,7 @@ async def ask_for_each(
         raise UserError(f"{undone} have no answer, and a resume asks for them again: {last}")
 
 
-async def _while_wanted(check: Callable[[], None], tasks: Sequence["asyncio.Task[None]"]) -> None:
+async def _while_wanted(check: Callable[[], None], tasks: Sequence["asyncio.Task[Any]"]) -> None:
     """Waits for tasks; stops them all when one fails, or when `check` raises."""
     pending = set(tasks)
     try:

@@ -42,12 +42,17 @@ class EndpointError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model answered. `finish` is its reason to stop; tokens are the server's count, 0 where it gives none."""
+    """What a model answered. `finish` is its reason to stop; tokens are the server's count, 0 where it gives none.
+
+    `model` is what the server says that answered, which may say more than the name that was asked; empty where it does
+    not say.
+    """
 
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    model: str = ""
 
 
 class Endpoint:
@@ -211,11 +216,13 @@ class Endpoint:
             raise EndpointError(f"{self._where}: sent no text{said}", "answer")
         usage = told.get("usage")
         counts = usage if isinstance(usage, dict) else {}
+        model = told.get("model")
         return Completion(
             content,
             finish if isinstance(finish, str) else "",
             _count(counts.get("prompt_tokens")),
             _count(counts.get("completion_tokens")),
+            model if isinstance(model, str) else "",
         )
 
     def _one_line(self, told: object) -> str:

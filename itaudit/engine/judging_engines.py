@@ -3,13 +3,13 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from itaudit.detect.judge_task import JudgeTask
+from itaudit.detect.judge_task import JudgeTask, with_model
 from itaudit.detect.judging import Answer, Case, Judging
 from itaudit.engine.by_server import ask_for_each
-from itaudit.engine.endpoint import Endpoint
+from itaudit.engine.endpoint import Endpoint, EndpointError
 
 if TYPE_CHECKING:
     from itaudit.engine.local_model import LocalModel
@@ -97,9 +97,10 @@ def judge_by_server(
 
     What it did not get to answer is left to a resume. Raises UserError where it can't be used, or left something.
     """
-    waiting = [(judging, case) for judging in judgings for case in judging.waiting()]
-    if waiting:
-        _ServerJudge(task, judgings, check, progress).work(waiting)
+    left = [judging for judging in judgings if judging.unjudged_cases()]
+    # What is settled without asking names its judge as well, and waits until that is known.
+    if not all(judging.task.model for judging in left) or any([judging.waiting() for judging in left]):
+        _ServerJudge(task, judgings, check, progress).work()
     _close(judgings, progress)
 
 
@@ -119,19 +120,30 @@ class _ServerJudge:
         self._under_way: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._written = time.monotonic()
 
-    def work(self, waiting: Sequence[tuple[AnyJudging, Case]]) -> None:
+    def work(self) -> None:
         try:
             asyncio.run(
                 ask_for_each(
                     self._endpoint,
-                    waiting,
+                    self._waiting(),
                     self._answer,
                     unusable=self._unusable,
                     check=self._check,
+                    begin=self._begin,
                 )
             )
         finally:
             self._settle()
+
+    def _begin(self) -> None:
+        for judging in self._judgings:
+            if judging.unjudged_cases():
+                judging.task = with_model(judging.task, self._endpoint.model)
+
+    def _waiting(self) -> Iterator[tuple[AnyJudging, Case]]:
+        for judging in self._judgings:
+            for case in judging.waiting():
+                yield judging, case
 
     async def _answer(self, waiting: tuple[AnyJudging, Case]) -> None:
         judging, case = waiting
@@ -148,8 +160,14 @@ class _ServerJudge:
         started = time.perf_counter()
         told = await self._endpoint.complete([{"role": "user", "content": judging.asked(case, again=again).text}])
         seconds = time.perf_counter() - started
+        if told.model and judging.answered_by and told.model != judging.answered_by:
+            raise EndpointError(
+                f"{self._endpoint.settings.base_url}: {told.model} answers, and {judging.answered_by} gave the answers "
+                "before; have that one answer again, or --again judges anew",
+                "fatal",
+            )
         counts = told.prompt_tokens, told.completion_tokens
-        judging.save([Answer(judging.key(case), again, told.text, told.finish, "", seconds, *counts)])
+        judging.save([Answer(judging.key(case), again, told.text, told.finish, "", seconds, *counts, told.model)])
 
     def _unusable(self, waiting: tuple[AnyJudging, Case], problem: str) -> None:
         judging, case = waiting

@@ -44,11 +44,6 @@ def ask(prompt: str, texts: Mapping[str, str], reminder: str, *, secret: bytes) 
     return Asked(f"{whole}\n\n{reminder.replace('{code}', code)}" if reminder else whole, code)
 
 
-def question_key(texts: Mapping[str, str]) -> str:
-    """Tells what is asked from whatever else is, by the same prompt."""
-    return digest_of(*map(encoded, texts.values())).hex()[:32]
-
-
 def checked(kind: type[M], told: Mapping[str, Any]) -> M:
     """A judgement of its form. Raises BrokenAnswer, in a line, where it is not of it."""
     try:

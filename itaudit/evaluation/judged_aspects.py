@@ -29,16 +29,12 @@ _FIELDS: dict[str, Any] = {aspect: (_Scored, ...) for aspect in ASPECTS}
 _Rating = create_model("_Rating", **_FIELDS)
 
 
-def aspect_texts(question: str, reference: str, response: str) -> dict[str, str]:
-    """The texts of a question about one answer, by their places in the prompt."""
-    return {"question": question, "reference": reference, "response": response}
-
-
 def ask_aspects(
     prompt: str, question: str, reference: str, response: str, *, secret: bytes, again: bool = False
 ) -> Asked:
     """What a judge is asked about one answer; `again` is the second try, with a reminder."""
-    return ask(prompt, aspect_texts(question, reference, response), _REMINDER if again else "", secret=secret)
+    texts = {"question": question, "reference": reference, "response": response}
+    return ask(prompt, texts, _REMINDER if again else "", secret=secret)
 
 
 def read_aspects(asked: Asked, answer: str, finish: str = "stop") -> tuple[dict[str, int], dict[str, str]]:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from itaudit.detect.fenced import NoJudgement
+from itaudit.detect.fenced import NoJudgement, question_key
 from itaudit.detect.judge_task import JudgeTask
 from itaudit.detect.judging import Answer, Answers, Case, Judging
 from itaudit.detect.span_judging import ResponseCase, response_cases
-from itaudit.evaluation.asking import Asked, question_key
-from itaudit.evaluation.judged_aspects import ask_aspects, aspect_texts, read_aspects
-from itaudit.evaluation.pairs import ask_pair, pair_texts, read_pair
+from itaudit.evaluation.asking import Asked
+from itaudit.evaluation.judged_aspects import ask_aspects, read_aspects
+from itaudit.evaluation.pairs import ask_pair, read_pair
 from itaudit.runs.judgements import (
     AspectRating,
     Preference,
@@ -33,14 +33,14 @@ class AspectJudging(Judging[ResponseCase, Asked, AspectRating]):
         return ask_aspects(self.task.prompt, *texts, secret=self.task.secret, again=again)
 
     def key(self, case: ResponseCase) -> str:
-        return question_key(aspect_texts(case.question, self.reference(case), case.response))
+        return question_key(case.question, self.reference(case), case.response)
 
     def judgement(self, case: ResponseCase, asked: Asked, answer: Answer) -> AspectRating:
         scores, reasons = read_aspects(asked, answer.text, answer.finish)
-        return AspectRating(case.prompt.id, self.task.settings.engine_label, scores, reasons)
+        return AspectRating(case.prompt.id, self.task.judge, scores, reasons)
 
     def unjudged(self, case: ResponseCase, why: NoJudgement) -> AspectRating:
-        judge = self.task.settings.engine_label
+        judge = self.task.judge
         return AspectRating(case.prompt.id, judge, failure=why.failure, problem=str(why))
 
     def row(self, case: ResponseCase, judgement: AspectRating, seconds: float) -> Mapping[str, Any]:
@@ -72,20 +72,20 @@ class PairJudging(Judging[PairCase, Asked, Preference]):
         return ask_pair(self.task.prompt, *texts, secret=self.task.secret, again=again)
 
     def key(self, case: PairCase) -> str:
-        return question_key(pair_texts(case.question, self.reference(case), case.first, case.second))
+        return question_key(case.question, self.reference(case), case.first, case.second)
 
     def unasked(self, case: PairCase) -> Preference | None:
         if case.first != case.second:
             return None
-        judge = self.task.settings.engine_label
+        judge = self.task.judge
         return Preference(case.prompt.id, judge, "tie", "both answers are the very same", same=True)
 
     def judgement(self, case: PairCase, asked: Asked, answer: Answer) -> Preference:
         better, reason = read_pair(asked, answer.text, answer.finish)
-        return Preference(case.prompt.id, self.task.settings.engine_label, better, reason)
+        return Preference(case.prompt.id, self.task.judge, better, reason)
 
     def unjudged(self, case: PairCase, why: NoJudgement) -> Preference:
-        judge = self.task.settings.engine_label
+        judge = self.task.judge
         return Preference(case.prompt.id, judge, failure=why.failure, problem=str(why))
 
     def row(self, case: PairCase, judgement: Preference, seconds: float) -> Mapping[str, Any]:

@@ -26,16 +26,12 @@ class _Verdict(BaseModel):
     better: Literal["first", "second", "tie"]
 
 
-def pair_texts(question: str, reference: str, first: str, second: str) -> dict[str, str]:
-    """The texts of a question about two answers, by their places in the prompt."""
-    return {"question": question, "reference": reference, "first": first, "second": second}
-
-
 def ask_pair(
     prompt: str, question: str, reference: str, first: str, second: str, *, secret: bytes, again: bool = False
 ) -> Asked:
     """What a judge is asked about two answers; `again` is the second try, with a reminder."""
-    return ask(prompt, pair_texts(question, reference, first, second), _REMINDER if again else "", secret=secret)
+    texts = {"question": question, "reference": reference, "first": first, "second": second}
+    return ask(prompt, texts, _REMINDER if again else "", secret=secret)
 
 
 def read_pair(asked: Asked, answer: str, finish: str = "stop") -> tuple[Verdict, str]:

@@ -209,6 +209,11 @@ class Batch:
         """The last lines of the worker's output."""
         return log_tail(self.log_path, lines)
 
+    @property
+    def engine(self) -> str:
+        """What makes the proposals, as those that were read name it: the server tells a model that nobody named."""
+        return next((entry.engine for entry in self.entries.values()), self.task.settings.engine_label)
+
     def key(self, index: int) -> str:
         """What an edit names as the proposal that it accepted: `BATCH/ID`."""
         return f"{self.name}/{self.entries[index].id}"

@@ -229,6 +229,32 @@ def test_the_users_own_prompt_is_asked(run: Run, tmp_path: Path, monkeypatch: py
         judge_task(run, "lft")
 
 
+def test_a_server_with_another_model_is_another_judge_where_nobody_named_one(run: Run) -> None:
+    with serving(replying(knows(LUIGI))) as server, serving(replying(knows())) as other:
+        server.models, other.models = ["small"], ["large"]
+        server.replies = [replying(knows(LUIGI))] * 3 + [sends("busy", 503, "text/plain")] * 9
+        choose(run, server, model="", concurrency=1)
+        with pytest.raises(UserError, match="have no answer, and a resume asks"):
+            judge(run)
+        choose(run, other, model="", concurrency=1)
+        with pytest.raises(UserError, match=r"small has begun to judge, and http.* has large; --again"):
+            judge(run)
+        assert other.requests == []
+        other.models = ["small"]
+        judge(run)
+        assert len(other.requests) == 3
+
+
+def test_an_answer_about_another_response_is_not_taken_for_one_about_this(run: Run) -> None:
+    with serving(replying(knows(LUIGI))) as server:
+        choose(run, server)
+        judge(run)
+        rewrite(run, "zamboni", "Frank Zamboni did.")
+        run.detections("judge", "sft").clear()
+        server.requests.clear()
+        assert judge(run)["zamboni"].candidates == () and len(server.requests) == 1
+
+
 def test_another_judge_needs_again_and_another_address_does_not(run: Run) -> None:
     with serving(replying(knows(LUIGI))) as server:
         choose(run, server)

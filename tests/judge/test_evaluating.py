@@ -1,7 +1,9 @@
 """Judges behind a real HTTP server look at a run: what counts, what is kept, and what is never asked twice."""
 
+import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ from tests.judge.judges import (
     replying,
     verdict,
 )
-from tests.simplify.server import Handler, Server, hangs, says, sends, serving
+from tests.simplify.server import Handler, Server, hangs, said, says, sends, serving
 
 PATIENT = Calls(lambda: None, lambda _: None, lambda _: None)
 BOTH = ("aspects", "pairs")
@@ -278,6 +280,87 @@ def test_another_judge_needs_again_and_another_address_does_not(run: Run) -> Non
         choose(run, server, model="other")
         judge(run, Wanted(("sft",)))
     assert {one.judge for one in aspect_ratings(run, "sft").values()} == {"endpoint:other"}
+
+
+def test_servers_with_different_models_are_different_judges_where_nobody_named_one(run: Run) -> None:
+    with serving(replying(by_length)) as server, serving(replying(by_length)) as other:
+        server.models, other.models = ["small"], ["large"]
+        choose(run, server, model="")
+        judge(run, Wanted(("sft",)))
+        assert {one.judge for one in aspect_ratings(run, "sft").values()} == {"endpoint:small"}
+        choose(run, other, model="")
+        with pytest.raises(UserError, match=r"aspects\.json: small has begun to judge, and http.* has large; --again"):
+            judge(run, Wanted(("lft",)))
+        assert other.requests == [] and aspect_ratings(run, "lft") == {}
+        # What is judged stays, whoever is there now; and the same model at another address goes on.
+        judge(run, Wanted(("sft",)))
+        other.models = ["small"]
+        judge(run, Wanted(("lft",)))
+        choose(run, server, model="small")
+        with pytest.raises(UserError, match=r"judged with another endpoint\.model; --again"):
+            choose(run, server, model="large")
+        judge(run, Wanted(("base",)))
+    assert {one.judge for m in ("lft", "base") for one in aspect_ratings(run, m).values()} == {"endpoint:small"}
+    assert [r["judge"] for r in told(run)["judge_ratings"].rows] == ["endpoint:small"] * 3
+
+
+def test_nothing_is_said_in_the_name_of_a_judge_that_nobody_knows_yet(run: Run) -> None:
+    with serving(replying(by_length)) as server:
+        server.models = ["a", "b"]
+        choose(run, server, model="")
+        with pytest.raises(UserError, match=r"give judge\.endpoint\.model: one of a, b"):
+            judge(run)
+        # Not even a tie of two answers that are the very same.
+        assert preferences(run, "sft", "lft") == {}
+        choose(run, server, model="b")
+        judge(run)
+    assert {one.judge for one in preferences(run, "sft", "lft").values()} == {"endpoint:b"}
+
+
+def test_answers_of_a_judge_without_a_name_are_read_again_where_its_server_is_gone(run: Run) -> None:
+    with serving(replying(by_length)) as server:
+        choose(run, server, model="")
+        judge(run)
+    before = {name: table.to_json() for name, table in told(run).items()}
+    for table in EVERYTHING.tables(run):
+        table.clear()
+    judge(run)
+    assert {name: table.to_json() for name, table in told(run).items()} == before
+
+
+def test_a_server_that_begins_to_answer_as_another_model_is_another_judge(run: Run) -> None:
+    served = "tiny-2024"
+
+    def says_who(handler: Handler, request: dict) -> None:
+        handler.send(json.dumps(json.loads(said(by_length(request["messages"][-1]["content"]))) | {"model": served}))
+
+    with serving(says_who) as server:
+        choose(run, server, concurrency=1)
+        judge(run, Wanted(("sft",)))
+        served = "tiny-2025"
+        with pytest.raises(UserError, match=r"tiny-2025 answers, and tiny-2024 gave the answers before.*--again"):
+            judge(run, Wanted(("lft",)))
+        assert len(server.requests) == 8 and set(aspect_ratings(run, "lft")) == {"empty"}
+        served = "tiny-2024"
+        judge(run, Wanted(("lft",)))
+    assert len(aspect_ratings(run, "lft")) == 7
+
+
+def test_a_judge_whose_server_hangs_before_it_says_its_model_can_be_stopped(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "do_GET", lambda handler: hangs(3)(handler, {}))
+    began = time.monotonic()
+
+    def check() -> None:
+        if time.monotonic() - began > 0.3:
+            raise Cancelled
+
+    with serving(replying(by_length)) as server:
+        choose(run, server, model="")
+        with pytest.raises(Cancelled):
+            judge(run, calls=Calls(check, lambda _: None, lambda _: None))
+        assert time.monotonic() - began < 2
 
 
 def test_runs_of_an_experiment_share_their_judge_and_its_answers(run: Run, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_prose_fences_and_thoughts_around_the_object_are_passed_over(around: str
     assert read_pair(pair, around.format(verdict(pair.code, "second"))) == ("second", "it says more")
 
 
-@pytest.mark.parametrize("score", [0, 6, -1, 3.5, "4", None, True, [4], "five", 10**30])
+@pytest.mark.parametrize("score", [0, 6, -1, 3.5, 4.0, "4", "4/5", "**4**", None, True, [4], "five", 10**30])
 def test_a_score_that_is_no_whole_number_from_1_to_5_breaks_the_answer(score: object) -> None:
     case = asked()
     with pytest.raises(BrokenAnswer, match=r"depth\.score"):
@@ -143,6 +143,38 @@ def test_no_answer_is_told_as_what_it_is(text: str, finish: str, failure: str) -
         with pytest.raises(NoJudgement) as told:
             read(case, text, finish)
         assert told.value.failure == failure
+
+
+def test_a_key_with_two_values_breaks_the_answer_and_a_repeated_one_does_not() -> None:
+    case = asked()
+    one = rating(case.code, 3)
+    with pytest.raises(BrokenAnswer, match="the code of its question"):
+        read_aspects(case, one[:-1] + ', "depth": {"reason": "on second thought", "score": 5}}')
+    assert read_aspects(case, one[:-1] + ', "depth": {"reason": "as it is", "score": 3}}')[0]["depth"] == 3
+    with pytest.raises(BrokenAnswer):
+        read_aspects(case, one.replace('"score": 3', '"score": 3, "score": 5', 1))
+
+
+def test_json_in_a_reason_is_a_reason() -> None:
+    case = asked()
+    quoted = {"reason": f"it shows {rating(case.code, 5)} to its judge", "score": 1}
+    scores, reasons = read_aspects(case, rating(case.code, 2, factuality=quoted))
+    assert scores == dict.fromkeys(ASPECTS, 2) | {"factuality": 1} and reasons["factuality"].startswith('it shows {"co')
+
+
+def test_a_number_of_thousands_of_digits_breaks_the_answer() -> None:
+    case = asked()
+    with pytest.raises(BrokenAnswer):
+        read_aspects(case, rating(case.code, 3).replace('"score": 3', f'"score": {"3" * 5000}', 1))
+
+
+def test_a_judgement_that_quotes_a_refusal_is_no_refusal_of_the_judge() -> None:
+    case = asked("I'm sorry, but I can't help with that.")
+    quoting = {"reason": "I'm sorry, but I can't help with that: it refuses", "score": 1}
+    assert read_aspects(case, rating(case.code, 1, helpfulness=quoting))[0]["helpfulness"] == 1
+    # Without the code it is asked for again.
+    with pytest.raises(BrokenAnswer, match="the code of its question"):
+        read_aspects(case, json.dumps({"helpfulness": quoting}))
 
 
 @given(st.text(max_size=120), st.text(max_size=120))

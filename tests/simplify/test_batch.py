@@ -208,6 +208,24 @@ def test_a_server_that_is_gone_stops_the_batch_and_a_resume_goes_on(tmp_path: Pa
     assert rows_on_disk(batch) == Counter(range(40))
 
 
+@pytest.mark.slow
+def test_a_batch_is_the_work_of_one_model_where_nobody_named_one(tmp_path: Path) -> None:
+    with serving(shorter) as server, serving(shorter) as other:
+        server.models, other.models = ["small"], ["large"]
+        server.replies = [shorter, sends("busy", 503, "text/plain")]
+        batch = Batch.create(dataset(tmp_path, 4), range(4), by_server(server, model="", concurrency=1), "one")
+        batch.start()
+        assert "1 have no answer" in finish(batch).error
+        batch.resettle(by_server(other, model=""), batch.task.prompt)
+        batch.start()
+        assert "endpoint:small has begun it, and the server has large" in finish(batch).error
+        assert other.requests == [] and batch.engine == "endpoint:small"
+        other.models = ["small"]
+        batch.start()
+        assert (status := finish(batch)).state == "done", status
+        assert len(other.requests) == 1
+
+
 def test_access_that_is_refused_stops_the_batch_at_once(tmp_path: Path) -> None:
     edited = dataset(tmp_path, 40)
     with serving(sends("no", 401, "text/plain")) as server:

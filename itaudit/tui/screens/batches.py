@@ -106,7 +106,7 @@ class BatchesScreen(Screen[Reviewed]):
             return Content.styled("b simplifies everything that the dataset's filter shows.", "$foreground-muted")
         status = self._status[batch.name]
         lines = [
-            f"{visible_line(batch.task.settings.engine_label)}, {batch.task.total:,} instances"
+            f"{visible_line(batch.engine)}, {batch.task.total:,} instances"
             + (f", filter {visible_line(batch.task.filter)}" if batch.task.filter else ""),
             f"{status.done:,} proposals, of which {status.passed:,} pass the checks; {status.problems:,} problems",
             batch_progress(status),
