@@ -6,7 +6,7 @@ doubled.
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,6 +31,13 @@ class Step(BaseModel):
         """The step with every default written out; parsing it gives an equal step."""
         pairs = [f"{key}={_quoted(str(value))}" for key, value in self if value != ""]
         return f"{self.name}:{','.join(pairs)}"
+
+
+class First(Step):
+    """The first `k` instances."""
+
+    name = "first"
+    k: Positive
 
 
 class Longest(Step):
@@ -166,12 +173,11 @@ class ChooseTasks(Step):
         return self
 
 
-AnyStep = Longest | Shortest | Words | Random | Score | Ifd | Simplified | Definition | Examples | PerTask | ChooseTasks
+Choosing = Longest | Shortest | Words | Random | Score | Ifd | First | PerTask | ChooseTasks
+"""Steps that may leave instances out; the others change what an instance says."""
+AnyStep = Choosing | Simplified | Definition | Examples
 
-KINDS: dict[str, type[AnyStep]] = {
-    kind.name: kind
-    for kind in (Longest, Shortest, Words, Random, Score, Ifd, Simplified, Definition, Examples, PerTask, ChooseTasks)
-}
+KINDS: dict[str, type[AnyStep]] = {kind.name: kind for kind in get_args(AnyStep)}
 
 
 def parse_step(text: str) -> AnyStep:

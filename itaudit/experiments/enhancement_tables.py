@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itaudit.analysis.intervals import difference, estimate, quotient
 from itaudit.analysis.table import Column, Table, Value
 from itaudit.analysis.verdicts import NOT_APART, verdict
-from itaudit.experiments.shift_totals import Group, paired, shift_groups
+from itaudit.experiments.shift_totals import Group, paired, shift_groups, tuned_on
 from itaudit.runs.cells import Cell
 from itaudit.tuning_settings import Lft, Sft
 
@@ -43,10 +43,10 @@ class Budget:
 def budget(cell: Cell) -> Budget | None:
     """The budget of a model that was tuned here; None of others, and before its tuning is done."""
     settings = cell.run.recipe.models[cell.label]
-    stage = cell.run.state().stages.get(f"tune:{cell.label}")
-    if not isinstance(settings, Lft | Sft) or stage is None or not stage.facts.get("instances"):
+    instances = tuned_on(cell)
+    if not isinstance(settings, Lft | Sft) or instances is None:
         return None
-    instances, tokens = int(stage.facts["instances"]), float(stage.facts["tokens"])
+    tokens = float(cell.run.state().stages[f"tune:{cell.label}"].facts["tokens"])
     # Without a number of steps every epoch ends with what is left of the last batch.
     read = settings.steps * settings.batch_size or round(settings.epochs * instances)
     return Budget(instances, read, read * tokens / instances)

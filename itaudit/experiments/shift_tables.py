@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itaudit.analysis.intervals import contrast, difference, estimate, quotient
 from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
-from itaudit.experiments.shift_totals import Group, paired, shift_groups
+from itaudit.experiments.shift_totals import Group, paired, shift_groups, tuned_on
 from itaudit.runs.cells import Cell
 
 INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
@@ -33,6 +33,7 @@ def methods_table(groups: Sequence[Group]) -> Table:
     columns: tuple[Column, ...] = (
         *_PLACE,
         Column("method", "method", "text"),
+        Column("tuned_on", "tuned on", "count"),
         Column("seeds", "seeds", "count"),
         Column("responses", "responses", "count"),
         Column("tokens", "tokens", "count"),
@@ -52,13 +53,19 @@ def methods_table(groups: Sequence[Group]) -> Table:
             if (totals := group.totals(name))
         }
         counts = {"responses": group.responses, "tokens": group.tokens, "cut_off": group.cut_off}
-        rows.append({**_place(group), "method": group.method, "seeds": len(group.seeds), **counts, **measured})
+        learnt = tuned_on(group.cells[0]) if group.size is not None else None
+        place = {**_place(group), "method": group.method, "tuned_on": learnt, "seeds": len(group.seeds)}
+        rows.append({**place, **counts, **measured})
     note = (
         "KL is KL(tuned‖base), the mean over the positions of all responses. Shares are of positions, by the rank of "
         f"the token among the base model's predictions. Cut off: responses that reached the longest length. {INTERVALS}"
     )
     if not any(len(group.seeds) > 1 for group in groups):
         columns = tuple(column for column in columns if column.key != "seeds")
+    if all(row["tuned_on"] in (None, row["size"]) for row in rows):
+        columns = tuple(column for column in columns if column.key != "tuned_on")
+    else:
+        note += " Tuned on: how many instances a model learnt from, where that is not what the size says."
     return Table("methods", "How far each model moved from the base model", _told(columns, rows), tuple(rows), note)
 
 

@@ -64,6 +64,12 @@ class Group:
         return pooled(known) if len(known) == len(found) else {}
 
 
+def tuned_on(cell: Cell) -> int | None:
+    """How many different instances a model learnt from; None of one that was not tuned here, or not yet."""
+    stage = cell.run.state().stages.get(f"tune:{cell.label}")
+    return int(stage.facts["instances"]) if stage is not None and stage.facts.get("instances") else None
+
+
 def paired(measure: str, *groups: Group) -> list[Totals]:
     """The totals of groups over the seeds that all of them have, so that like is compared with like."""
     shared = [seed for seed in groups[0].seeds if all(seed in group.seeds for group in groups)]

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tomli_w
 from pydantic import Field, field_validator
@@ -18,6 +18,7 @@ from itaudit.errors import UserError
 from itaudit.experiments.published import published_names
 from itaudit.recipe import LABEL, Recipe, check_recipe, override, read_table, recipe_table, with_files
 from itaudit.section import Positive, Section, section_of
+from itaudit.steps import Choosing, First
 
 _DOCS = "docs/experiments.md"
 WHOLE = "data"
@@ -26,6 +27,7 @@ SIZE = "SIZE"
 """What stands for the size in transforms."""
 _STANDING_FOR_SIZE = 987_654_321
 """A number that no dataset reaches: it keeps the place of the size while transforms get their defaults."""
+_CHOOSING = frozenset(kind.name for kind in get_args(Choosing))
 
 
 class Matrix(Section):
@@ -34,7 +36,8 @@ class Matrix(Section):
     sizes: list[Positive] = []
     """How many instances the models are tuned on, a run each; empty is what `[data]` says.
 
-    A size is `data.limit`, unless transforms of the data name it: `SIZE` in them stands for it, as in `random:k=SIZE`.
+    `SIZE` in transforms of the data stands for it, as in `random:k=SIZE`. Where none names it, it is `data.limit`, or,
+    where transforms leave instances out, the first so many that they leave.
     """
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = [0]
     """Seeds of tuning, a run each."""
@@ -195,9 +198,8 @@ def _recipe_table(plain: dict[str, Any], variant: Variant, size: int | None, see
         # What is no table stays as it is: checking the recipe names it.
         if isinstance(table.get(key, {}), dict) and (changes or key in plain):
             table[key] = {**plain.get(key, {}), **changes}
-    data = table.get("data", {})
-    if size is not None and isinstance(data, dict) and not _sized(data, size):
-        table["data"] = {**data, "limit": size}
+    if size is not None and isinstance(table.get("data", {}), dict):
+        table["data"] = _sized(table.get("data", {}), size)
     if variant.models:
         table["models"] = {label: plain["models"][label] for label in variant.models}
         _leave_out_pairs(table)
@@ -213,13 +215,17 @@ def _leave_out_pairs(table: dict[str, Any]) -> None:
         table["evaluate"] = {**evaluate, "pairs": pairs}
 
 
-def _sized(data: dict[str, Any], size: int) -> bool:
-    """Puts the size where transforms name it; whether any does."""
+def _sized(data: dict[str, Any], size: int) -> dict[str, Any]:
+    """The table with the size: where transforms name it, or behind those that leave instances out, or as the limit."""
     steps = data.get("transforms", [])
-    named = isinstance(steps, list) and any(isinstance(step, str) and SIZE in step for step in steps)
-    if named:
-        data["transforms"] = [step.replace(SIZE, str(size)) for step in steps]
-    return named
+    # What is no list of steps stays as it is: checking the recipe names it.
+    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
+        return data
+    if not any(SIZE in step for step in steps):
+        if not any(step.partition(":")[0].strip() in _CHOOSING for step in steps):
+            return {**data, "limit": size}
+        steps = [*steps, f"{First.name}:k={SIZE}"]
+    return {**data, "transforms": [step.replace(SIZE, str(size)) for step in steps]}
 
 
 def _run_name(variant: str, size: int | None, seed: int, matrix: Matrix, variants: dict[str, Variant]) -> str:

@@ -14,6 +14,7 @@ from itaudit.steps import (
     ChooseTasks,
     Definition,
     Examples,
+    First,
     Ifd,
     Longest,
     PerTask,
@@ -72,6 +73,9 @@ def _carried_out(
     dataset: Dataset, step: AnyStep, tasks: Tasks, difficulties: Difficulties | None
 ) -> tuple[Dataset, list[str]]:
     match step:
+        case First():
+            check_size(step.k, len(dataset))
+            return dataset.select(list(range(step.k))), []
         case Longest() | Shortest():
             check_size(step.k, len(dataset))
             lengths = response_lengths(dataset, step.unit)
