@@ -328,7 +328,10 @@ def show(run: Any, *, as_json: bool) -> None:
     from itaudit.summary import show_document
 
     if as_json:
-        print_json(show_document(run))
+        document = show_document(run)
+        for problem in document.get("problems", ()):
+            click.echo(visible_line(problem), err=True)
+        print_json(document)
         return
     from rich.console import Console
 

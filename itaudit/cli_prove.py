@@ -59,17 +59,23 @@ def prove_command(run: Path, as_json: bool, **options: Any) -> None:
     if len(acts) > 1 or (acts and asks):
         raise UserError("--list, --show, --resume and --cancel stand alone", code=2)
     if options["listing"]:
-        made = proofs(found)
+        unread: list[str] = []
+        made = proofs(found, unread.append)
+        for problem in unread:
+            click.echo(visible_line(problem), err=True)
         if as_json:
             print_json([document(proof) for proof in made])
-        elif not made:
+        elif not made and not unread:
             click.echo("no proofs yet")
         for proof in () if as_json else made:
             _tell(proof)
         return
     if options["cancel"]:
-        pid = open_proof(found, options["cancel"]).cancel()
-        click.echo(f"asked the worker (pid {pid}) to stop; --resume {options['cancel']} goes on from there", err=True)
+        proof = open_proof(found, options["cancel"])
+        pid = proof.cancel()
+        click.echo(f"asked the worker (pid {pid}) to stop; --resume {proof.name} goes on from there", err=True)
+        if as_json:
+            _print(proof, as_json=True)
         return
     if options["show"]:
         _print(open_proof(found, options["show"]), as_json=as_json)

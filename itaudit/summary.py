@@ -14,8 +14,10 @@ from itaudit.runs.run import BASE, Run
 def show_document(run: Run) -> dict[str, Any]:
     """What `itaudit show RUN --json` prints: base, dataset and, for each model that has scores, its totals.
 
-    Shares are 0-1, KL is the mean over positions of KL(tuned‖base) in nats.
+    Shares are 0-1, KL is the mean over positions of KL(tuned‖base) in nats. `problems`, where there are some, are lines
+    on what can't be read and is left out.
     """
+    problems: dict[str, None] = {}
     document: dict[str, Any] = {"run": str(run.path), "job": run.job(), "base": run.base() or None, "dataset": None}
     if (lineage := lineage_of(run)) is not None:
         told = {"run": str(lineage.parent), "data": list(lineage.data), "edited": list(lineage.edited)}
@@ -32,11 +34,12 @@ def show_document(run: Run) -> dict[str, Any]:
         if transforms := run.transforms().get("data"):
             document["dataset"]["transforms"] = transforms
     document["prompts"] = len(run.prompts())
-    document["models"] = {label: model for label in run.labels if (model := _model_document(run, label)) is not None}
-    return document
+    models = ((label, _model_document(run, label, problems)) for label in run.labels)
+    document["models"] = {label: model for label, model in models if model is not None}
+    return document | ({"problems": list(problems)} if problems else {})
 
 
-def _model_document(run: Run, label: str) -> dict[str, Any] | None:
+def _model_document(run: Run, label: str, problems: dict[str, None]) -> dict[str, Any] | None:
     responses = run.table("responses", label).read()
     if not len(responses):
         return None
@@ -50,9 +53,13 @@ def _model_document(run: Run, label: str) -> dict[str, Any] | None:
     model["responses"] = len(responses)
     model["scored"] = summary.responses
     model |= {name: finishes.count(name) for name in ("eos", "cut_off", "empty", "imported")}
-    if causes := causes_document(run, label):
-        model["causes"] = causes
-    return model
+    try:
+        causes = causes_document(run, label)
+    except UserError as error:
+        problems[str(error)] = None
+        # Which words are shifted neither marks nor detectors say.
+        causes = causes_document(run, label, ["shifted"])
+    return model | ({"causes": causes} if causes else {})
 
 
 def tokens_document(run: Run, label: str, prompt_id: str) -> dict[str, Any]:

@@ -48,12 +48,15 @@ def run_cause_report(
     )
 
 
-def causes_document(run: Run, label: str) -> dict[str, Any] | None:
-    """What `itaudit show` says of a model's causes, by set of flags; None where the analysis is not made."""
+def causes_document(run: Run, label: str, sets: Sequence[CauseFlags] = ()) -> dict[str, Any] | None:
+    """What `itaudit show` says of a model's causes, by set of flags; None where the analysis is not made.
+
+    Without `sets` it is all that there are. Raises UserError where marks or detections can't be read.
+    """
     if label == BASE or not run.table("causes", label).closed:
         return None
     document: dict[str, Any] = {"rank": run.recipe.causes.rank, "k": run.recipe.causes.k}
-    for flags in flags_there(run, label):
+    for flags in sets or flags_there(run, label):
         if flags in ("shifted", "marks", "any"):
             report = run_cause_report(run, label, flags, brief=True)
             document[flags] = {

@@ -6,7 +6,7 @@ a line a unit; `status.json` is the worker's last word.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -102,10 +102,16 @@ class Proof:
         return jobs.stop(self.folder, read_status(self.status_path))
 
     def status(self) -> ProofStatus:
-        """How far the proof is, by its files; a worker that died without a word reads as failed."""
+        """How far the proof is, by its files; a worker that died without a word, and results that can't be read, are
+        a failure.
+        """
         # The status first: a worker that ends in between has written its last result before.
         told, died = last_word(self.status_path)
-        done, total = len(self.units()), len(self.plan.units())
+        total = len(self.plan.units())
+        try:
+            done = len(self.units())
+        except UserError as error:
+            return ProofStatus("failed", 0, total, error=str(error))
         if told is None:
             return ProofStatus("done" if done >= total else "new", done, total)
         state, error = told.state, told.error
@@ -143,12 +149,21 @@ class Proof:
         return f"{line} · {status.error}" if status.error else line
 
     def verdict(self, target: int) -> Verdict:
-        """The verdict on the target at a position of the spec, by the units that are done."""
+        """The verdict on the target at a position of the spec, by the units that are done.
+
+        Raises UserError where the results can't be read.
+        """
         return verdict_of(self.name, self.spec, self.plan, self.units(), target)
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """The verdicts on all targets, in the order of the spec, as far as the units that are done tell."""
-        return tuple(self.verdict(target) for target in range(len(self.spec.targets)))
+        """The verdicts on all targets, in the order of the spec, as far as the units that are done tell.
+
+        None where the results can't be read; the status says why.
+        """
+        try:
+            return tuple(self.verdict(target) for target in range(len(self.spec.targets)))
+        except UserError:
+            return ()
 
     def log_tail(self, lines: int = 20) -> list[str]:
         """The last lines of the worker's output."""
@@ -188,24 +203,16 @@ def open_proof(run: Run, name: str) -> Proof:
     return Proof(run.path / "proofs" / name)
 
 
-def proofs(run: Run) -> tuple[Proof, ...]:
-    """The proofs of a run, newest first; folders that are none are passed over."""
+def proofs(run: Run, unread: Callable[[str], object] | None = None) -> tuple[Proof, ...]:
+    """The proofs of a run, newest first; `unread` is told of each that can't be read, in a line."""
     found = []
     for path in (run.path / "proofs").glob("*/proof.json"):
-        with suppress(UserError):
+        try:
             found.append(Proof(path.parent))
+        except UserError as error:
+            if unread is not None:
+                unread(str(error))
     return tuple(sorted(found, key=lambda proof: -proof.created))
-
-
-def verdicts_at(run: Run, model: str, prompt_id: str, start: int, end: int) -> tuple[Verdict, ...]:
-    """What proofs say of the targets that touch a span of a response, the newest proof first."""
-    return tuple(
-        proof.verdict(position)
-        for proof in proofs(run)
-        if proof.spec.model == model
-        for position, target in enumerate(proof.spec.targets)
-        if target.prompt_id == prompt_id and target.start < end and start < target.end
-    )
 
 
 def plan_of(run: Run, spec: ProofSpec) -> Plan:
@@ -223,7 +230,11 @@ def estimate(run: Run, spec: ProofSpec) -> float | None:
     """
     plan = plan_of(run, spec)
     for proof in proofs(run):
-        if (proof.spec.model, proof.spec.kind) == (spec.model, spec.kind) and (units := proof.units()):
+        units: Mapping[str, Unit] = {}
+        if (proof.spec.model, proof.spec.kind) == (spec.model, spec.kind):
+            with suppress(UserError):
+                units = proof.units()
+        if units:
             mean = sum(unit.seconds for unit in units.values()) / len(units)
             return mean * len(plan.units())
     facts = run.state().stages.get(f"tune:{spec.model}")

@@ -141,6 +141,23 @@ def test_a_run_from_before_gets_its_analysis_when_it_is_asked_for(run: Run, itau
     assert causes_document(Run(run.path), "sft") == show_document(run)["models"]["sft"]["causes"]
 
 
+def test_marks_that_cannot_be_read_are_told_and_the_rest_is_shown(run: Run, itaudit: Any) -> None:
+    run_cause_report(run, "sft", "shifted")
+    before = show_document(run)
+    run.marks_path.unlink(missing_ok=True)
+    run.marks_path.mkdir()
+    code, out, err = itaudit("show", run.path, "--json")
+    problem = f"{run.marks_path}: can't read the marks: Is a directory"
+    assert code == 0 and err.strip() == problem
+    document = orjson.loads(out)
+    assert document.pop("problems") == [problem]
+    assert document["models"]["sft"]["causes"].keys() == {"rank", "k", "shifted"}
+    for told in (before, document):
+        for label in ("lft", "sft"):
+            told["models"][label].pop("causes", None)
+    assert document == orjson.loads(orjson.dumps(before, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
 def test_marks_and_detectors_choose_the_words(run: Run, itaudit: Any) -> None:
     response = run.response("sft", "zamboni")
     assert response is not None
@@ -151,7 +168,7 @@ def test_marks_and_detectors_choose_the_words(run: Run, itaudit: Any) -> None:
     report = run_cause_report(run, "sft", "marks")
     assert (report.flagged, report.to_explain, report.phrases) == (1, 1, 1)
     assert report.outcomes == {"borrowed": 1, "pretrained": 0, "unexplained": 0}
-    assert report.trace.by_instances.reason == "one prompt"
+    assert report.trace.by_instances.reason == "fewer than 6 prompts"
     assert run_cause_report(run, "sft", "marks", rank=42).outcomes["pretrained"] == 1
     code, out, err = itaudit("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
     # Nobody looked, which is not the same as nothing found.

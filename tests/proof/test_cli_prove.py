@@ -1,10 +1,14 @@
 """`itaudit prove` on a run that is there: what it asks for, lists and refuses."""
 
 import os
+import signal
+import socket
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -110,6 +114,39 @@ def made(run: Run, name: str) -> Proof:
     for number, unit in enumerate(proof.plan.units()):
         append_unit(proof.results_path, Unit(unit, (Reading(-float(number), False),), 0.5, {}))
     return proof
+
+
+def test_what_can_be_read_is_listed_and_what_cannot_is_told(run: Run) -> None:
+    for name in ("whole", "lost", "torn"):
+        made(run, name)
+    lost, torn = (run.path / "proofs" / name for name in ("lost", "torn"))
+    (lost / "results.jsonl").unlink()
+    (lost / "results.jsonl").mkdir()
+    (torn / "proof.json").write_text("{")
+    result = prove(run, "--list", "--json")
+    listed = {one["name"]: one for one in orjson.loads(result.stdout)}
+    assert result.exit_code == 0 and listed.keys() == {"whole", "lost"}
+    assert listed["whole"]["status"]["state"] == "done" and listed["whole"]["verdicts"]
+    assert listed["lost"]["status"]["state"] == "failed" and listed["lost"]["verdicts"] == []
+    assert "results.jsonl: can't read the results: Is a directory" in listed["lost"]["status"]["error"]
+    assert result.stderr.strip() == f"{torn / 'proof.json'}: can't be read as a proof; make it again"
+    shown = prove(run, "--list")
+    assert "whole · tail-patch of sft · done" in shown.stdout and "can't read the results" in shown.stdout
+    # The time that it takes is told by the proofs that are left.
+    assert estimate(run, open_proof(run, "whole").spec) == pytest.approx(0.5 * 5)
+
+
+def test_a_proof_that_is_asked_to_stop_is_told_as_a_document(run: Run) -> None:
+    proof = made(run, "mine")
+    proof.results_path.unlink()
+    with subprocess.Popen(["sleep", "60"]) as worker:
+        began = psutil.Process(worker.pid).create_time()
+        Status("running", worker.pid, began, socket.gethostname(), 0.0, 0.0).write(proof.status_path)
+        result = prove(run, "--cancel", "mine", "--json")
+        assert worker.wait(10) == -signal.SIGTERM
+    told = orjson.loads(result.stdout)
+    assert told["name"] == "mine" and told["status"]["total"] == 5
+    assert f"pid {worker.pid}" in result.stderr and "--resume mine goes on" in result.stderr
 
 
 def said_by_a_worker(proof: Proof, **changes: object) -> None:
