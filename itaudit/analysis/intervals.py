@@ -14,6 +14,10 @@ import numpy.typing as npt
 
 RESAMPLES = 4999
 CONFIDENCE = 0.95
+FEWEST = 6
+"""Prompts that an interval takes. That fewer all lie on one side of no difference is chance in more than 5 % of cases
+(sign test, 2 / 2^5 of five), and a resampling of so few can't know the tails of what they were drawn from.
+"""
 _BLOCK = 4_000_000
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +30,7 @@ _Figure = Callable[[list[Floats]], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure, its 95 % interval and the prompts it is told from; no interval where these are too few or alike.
+    """A figure, its 95 % interval and the prompts it is told from; no interval of fewer than FEWEST, or all alike.
 
     `value` is None where there is nothing to divide by.
     """
@@ -109,7 +113,7 @@ def _told(columns: list[Floats], figure: _Figure) -> Estimate:
     value = float(figure([_divided(one[0], one[1]) for one in sums])[0]) if prompts else float("nan")
     if not np.isfinite(value):
         return Estimate(None, prompts=prompts)
-    if prompts < 2:
+    if prompts < FEWEST:
         return Estimate(value, prompts=prompts)
     drawn = _drawn(columns, figure)
     if not np.isfinite(drawn).all():

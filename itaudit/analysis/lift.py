@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itaudit.analysis.intervals import expanded_tail
+from itaudit.analysis.intervals import FEWEST, expanded_tail
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,8 +62,8 @@ def lift(
     quotient = total / wanted
     if total <= 0:
         return told("nothing is found", 0.0)
-    if prompts == 1:
-        return told("one prompt", quotient)
+    if prompts < FEWEST:
+        return told(f"fewer than {FEWEST} prompts", quotient)
     quotients = _resampled(found, chance, seed)
     if len(quotients) < DEFINED * RESAMPLES:
         return told("chance finds anything in too few prompts", quotient)

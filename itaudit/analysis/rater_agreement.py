@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itaudit.analysis.intervals import RESAMPLES, Estimate, estimate, expanded_tail
+from itaudit.analysis.intervals import FEWEST, RESAMPLES, Estimate, estimate, expanded_tail
 
 Units = Mapping[str, Sequence[Sequence[int]]]
 """By prompt the answers to it, each with the values that its raters gave it."""
@@ -72,9 +72,11 @@ def _pairs(counts: Mapping[str, npt.NDArray[np.int64]], reach: int) -> Estimate:
 
 
 def _interval(counts: Mapping[str, npt.NDArray[np.int64]]) -> tuple[float | None, float | None]:
-    """Hesterberg's expanded percentile interval, by bootstrap over prompts; none where a resample has no alpha."""
+    """Hesterberg's expanded percentile interval, by bootstrap over prompts; none of fewer than FEWEST, and where a
+    resample has no alpha.
+    """
     prompts = len(counts)
-    if prompts < 2:
+    if prompts < FEWEST:
         return None, None
     coincidences = np.stack([coincidence(told) for told in counts.values()])
     times = np.random.default_rng(0).multinomial(prompts, np.full(prompts, 1 / prompts), size=RESAMPLES)

@@ -4,18 +4,13 @@ from itaudit.analysis.intervals import Estimate
 
 NOT_APART = "not apart"
 """What is said of a comparison whose interval holds that there is no difference."""
-UNTOLD = "can't be told"
-"""What is said where there are too few prompts for an interval."""
-FEWEST_ALIKE = 6
-"""Prompts that must all differ alike before that is called a difference: a sign test of fewer is above 5 %, and a
-bootstrap of equal values has no width."""
+UNTOLD = "too few prompts"
+"""What is said of a comparison without an interval; see `intervals.FEWEST`."""
 
 
 def verdict(told: Estimate, null: float, above: str, below: str) -> str:
     """`above` or `below`, or that the two are not apart where the interval holds `null`."""
     if told.value is None or told.low is None:
-        return UNTOLD
-    if told.value != null and told.low == told.high and told.prompts < FEWEST_ALIKE:
         return UNTOLD
     if not told.apart_from(null):
         return NOT_APART

@@ -68,9 +68,12 @@ def _times(table: Table, reference: str) -> Iterator[str]:
         values = [one.value for _, one in rungs if one.value is not None]
         apart = sum(one.apart_from(1) for _, one in rungs)
         said = "at every one of them" if apart == len(rungs) else f"at {apart} of them" if apart else "at none of them"
+        said += " the interval leaves out that they are equal"
+        if all(one.low is None for _, one in rungs):
+            said = "too few prompts say whether they are equal"
         yield (
             f"The KL of {who(table, row)} is {min(values):.1f} to {max(values):.1f} times that of {reference} over "
-            f"{len(rungs)} sizes; {said} the interval leaves out that they are equal."
+            f"{len(rungs)} sizes; {said}."
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itaudit.analysis.intervals import Estimate, expanded_tail
+from itaudit.analysis.intervals import FEWEST, Estimate, expanded_tail
 
 RESAMPLES = 1999
 QUANTILES = 512
@@ -78,7 +78,7 @@ def _told(grid: _Grid, prompts: int) -> list[Estimate]:
     if not grid.usable:
         return [Estimate(None)] * (2 * len(grid.models) - 1)
     values = _with_difference(grid.distances(np.ones((1, prompts))))
-    if prompts < 2:
+    if prompts < FEWEST:
         return [Estimate(float(value[0]), prompts=prompts) for value in values]
     drawn = [np.concatenate(parts) for parts in zip(*_resampled(grid, prompts), strict=True)]
     tail = expanded_tail(prompts)

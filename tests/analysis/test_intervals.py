@@ -2,8 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from itaudit.analysis.intervals import contrast, difference, estimate, means, pooled, quotient
+from itaudit.analysis.intervals import (
+    CONFIDENCE,
+    FEWEST,
+    contrast,
+    difference,
+    estimate,
+    means,
+    pooled,
+    quotient,
+)
+from itaudit.analysis.verdicts import UNTOLD, verdict
 
 
 def drawn(rng: np.random.Generator, prompts: int, mean: float) -> dict[str, tuple[float, float]]:
@@ -14,8 +25,8 @@ def drawn(rng: np.random.Generator, prompts: int, mean: float) -> dict[str, tupl
 
 
 def test_a_mean_of_values_is_their_mean() -> None:
-    found = estimate(means({"a": 1.0, "b": 2.0, "c": 6.0}))
-    assert (found.value, found.prompts) == (3.0, 3)
+    found = estimate(means({"a": 1.0, "b": 2.0, "c": 6.0, "d": 1.0, "e": 2.0, "f": 6.0}))
+    assert (found.value, found.prompts) == (3.0, 6)
     assert found.low is not None and found.high is not None and found.low < 3.0 < found.high
 
 
@@ -33,9 +44,10 @@ def test_the_interval_of_a_mean_over_tokens_holds_the_truth_about_as_often_as_it
     assert 0.86 <= held / 200 <= 0.99
 
 
-def test_a_difference_between_two_of_a_kind_is_seldom_seen() -> None:
+@pytest.mark.parametrize("prompts", [6, 10, 25])
+def test_a_difference_between_two_of_a_kind_is_seldom_seen(prompts: int) -> None:
     rng = np.random.default_rng(2)
-    seen = sum(difference(drawn(rng, 25, 0.5), drawn(rng, 25, 0.5)).apart_from(0) for _ in range(200))
+    seen = sum(difference(drawn(rng, prompts, 0.5), drawn(rng, prompts, 0.5)).apart_from(0) for _ in range(200))
     assert seen <= 20
 
 
@@ -62,9 +74,20 @@ def test_nothing_to_divide_by_is_no_figure() -> None:
     assert quotient(means({"a": 1.0, "b": 1.0}), means({"a": 0.0, "b": 0.0})).value is None
 
 
-def test_one_prompt_has_no_interval() -> None:
-    found = estimate(means({"a": 2.0}))
-    assert (found.value, found.low, found.high) == (2.0, None, None) and not found.apart_from(0)
+@pytest.mark.parametrize("prompts", range(1, 8))
+def test_fewer_than_six_prompts_have_no_interval_and_show_no_difference(prompts: int) -> None:
+    first = means({str(number): 9.0 + number for number in range(prompts)})
+    second = means({str(number): number / 2 for number in range(prompts)})
+    enough = prompts >= 6
+    for found in (estimate(first), difference(first, second), quotient(first, second)):
+        assert found.value is not None or prompts == 1
+        assert found.prompts == prompts and (found.low is not None) == (found.high is not None) == enough
+        assert found.apart_from(0) == enough
+    assert verdict(difference(first, second), 0, "more", "less") == ("more" if enough else UNTOLD)
+
+
+def test_that_fewer_all_lie_on_one_side_is_chance_too_often_to_be_a_difference() -> None:
+    assert binomtest(FEWEST - 1, FEWEST - 1).pvalue > 1 - CONFIDENCE > binomtest(FEWEST, FEWEST).pvalue
 
 
 def test_seeds_add_up_prompt_by_prompt() -> None:
@@ -80,6 +103,7 @@ def test_a_contrast_is_a_difference_of_differences() -> None:
 
 
 def test_prompts_that_all_say_the_same_have_no_interval() -> None:
-    found = estimate({"a": (0.0, 3.0), "b": (0.0, 9.0), "c": (0.0, 1.0)})
-    assert (found.value, found.low, found.high, found.prompts) == (0.0, None, None, 3)
-    assert estimate({"a": (0.0, 3.0), "b": (1.0, 9.0), "c": (0.0, 1.0)}).low is not None
+    alike = {str(number): (0.0, 3.0 + number) for number in range(8)}
+    found = estimate(alike)
+    assert (found.value, found.low, found.high, found.prompts) == (0.0, None, None, 8)
+    assert estimate(alike | {"7": (1.0, 9.0)}).low is not None

@@ -11,8 +11,8 @@ from itaudit.analysis.lift import lift, permutation_p, studentised
 
 
 def test_the_lift_is_the_quotient_of_the_totals_and_lies_in_its_interval() -> None:
-    told = lift([3, 1, 2, 0, 4], [1.5, 0.5, 1.0, 0.5, 1.5])
-    assert (told.observed, told.expected, told.prompts, told.lift) == (10, 5, 5, 2)
+    told = lift([3, 1, 2, 0, 3, 1], [1.5, 0.5, 1.0, 0.5, 1.0, 0.5])
+    assert (told.observed, told.expected, told.prompts, told.lift) == (10, 5, 6, 2)
     assert told.low is not None and told.high is not None
     assert 0 < told.low < 2 < told.high
 
@@ -49,7 +49,8 @@ def test_draws_that_vary_together_widen_the_interval() -> None:
         ([0, 0], [0, 0], None, "chance finds nothing"),
         ([2, 1], [0, 0], None, "chance finds nothing"),
         ([0, 0, 0], [1, 0.5, 0], 0.0, "nothing is found"),
-        ([2], [1], 2.0, "one prompt"),
+        ([2], [1], 2.0, "fewer than 6 prompts"),
+        ([3, 1, 2, 0, 4], [1.5, 0.5, 1.0, 0.5, 1.5], 2.0, "fewer than 6 prompts"),
         ([1, 0, 0, 0, 0, 0], [0.5, 0, 0, 0, 0, 0], 2.0, "chance finds anything in too few prompts"),
     ],
 )

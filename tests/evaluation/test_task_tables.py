@@ -154,7 +154,7 @@ def test_a_few_prompts_that_all_differ_alike_are_no_difference(tmp_path: Path, f
     answer(run, "sft", rightly)
     few = row(told(run)["task_comparisons"], tasks="classification, unseen", model="sft")
     # Four of four right where a guess is right once in two: one guesser in sixteen manages that.
-    assert (few["untuned_verdict"], few["random_verdict"]) == ("can't be told", "not apart")
+    assert (few["untuned_verdict"], few["random_verdict"]) == ("too few prompts", "not apart")
     assert figure(few["untuned_difference"]) == 1.0 and few["untuned_difference"].prompts == 4
 
 

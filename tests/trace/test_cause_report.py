@@ -73,8 +73,7 @@ def test_rates_stand_beside_what_the_draws_give() -> None:
     assert trace.by_instances.expected == pytest.approx(1.2 / 4)
     assert trace.by_words.expected == pytest.approx(0.6 / 4)
     assert trace.by_instances.lift == pytest.approx(3 / 1.2)
-    # The draws of both prompts are the same, so that two of them tell nothing of how far the lift spreads.
-    assert trace.by_instances.reason == "too few unlike prompts"
+    assert trace.by_instances.reason == "fewer than 6 prompts"
     assert trace.by_instances.low is None and trace.by_instances.high is None
     assert told.trace_outside_prompt is not None
     assert (told.trace_outside_prompt.count, told.trace_outside_prompt.traced) == (3, 2)
