@@ -216,16 +216,35 @@ def _leave_out_pairs(table: dict[str, Any]) -> None:
 
 
 def _sized(data: dict[str, Any], size: int) -> dict[str, Any]:
-    """The table with the size: where transforms name it, or behind those that leave instances out, or as the limit."""
-    steps = data.get("transforms", [])
-    # What is no list of steps stays as it is: checking the recipe names it.
-    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
-        return data
-    if not any(SIZE in step for step in steps):
-        if not any(step.partition(":")[0].strip() in _CHOOSING for step in steps):
-            return {**data, "limit": size}
-        steps = [*steps, f"{First.name}:k={SIZE}"]
+    """The table with the size, in transforms or as the limit."""
+    steps = _naming_size(data)
+    if steps is None:
+        return {**data, "limit": size}
     return {**data, "transforms": [step.replace(SIZE, str(size)) for step in steps]}
+
+
+def _naming_size(data: dict[str, Any]) -> list[str] | None:
+    """The transforms, with a last one that takes as many as the size where they leave instances out and none names it.
+
+    None where the size is the limit: what changes instances alone need not see those that are not tuned on.
+    """
+    steps = data.get("transforms", [])
+    # What is no list of steps is named when the recipe is checked.
+    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
+        return None
+    if any(SIZE in step for step in steps):
+        return steps
+    chooses = any(step.partition(":")[0].strip() in _CHOOSING for step in steps)
+    return [*steps, f"{First.name}:k={SIZE}"] if chooses else None
+
+
+def _whole_step(step: str, table: dict[str, Any], where: str, path: Path) -> str:
+    """A step with its defaults and absolute paths, as a table of `recipe_table` has them; SIZE stays where it stands."""
+    # By itself, since no size that stands for all fits between its neighbours.
+    data = {**table["data"], "transforms": [step.replace(SIZE, str(_STANDING_FOR_SIZE))]}
+    made = recipe_table(with_files(check_recipe({**table, "data": data}, where), path))
+    whole: str = made["data"]["transforms"][0]
+    return whole.replace(str(_STANDING_FOR_SIZE), SIZE)
 
 
 def _run_name(variant: str, size: int | None, seed: int, matrix: Matrix, variants: dict[str, Variant]) -> str:
@@ -255,14 +274,17 @@ def _resolved(
     told: dict[str, Any] = {}
     models: dict[str, Any] = {}
     for name, variant in variants.items():
-        size = _STANDING_FOR_SIZE if matrix.sizes else None
-        recipe = check_recipe(_recipe_table(plain, variant, size, matrix.seeds[0]), _told(str(path), name, variants))
-        made = recipe_table(with_files(recipe, path))
+        where = _told(str(path), name, variants)
+        size = (variant.sizes or matrix.sizes or [None])[0]
+        asked = _recipe_table(plain, variant, size, matrix.seeds[0])
+        made = recipe_table(with_files(check_recipe(asked, where), path))
         models |= made["models"]
-        if made["data"]["limit"] == _STANDING_FOR_SIZE:
-            del made["data"]["limit"]
-        steps = made["data"]["transforms"]
-        made["data"]["transforms"] = [step.replace(str(_STANDING_FOR_SIZE), SIZE) for step in steps]
+        if size is not None:
+            steps = _naming_size(_recipe_table(plain, variant, None, matrix.seeds[0])["data"])
+            if steps is None:
+                del made["data"]["limit"]
+            else:
+                made["data"]["transforms"] = [_whole_step(step, asked, where, path) for step in steps]
         told[name] = {"data": made["data"], "prompts": made["prompts"], "models": list(made["models"])}
         if variant.sizes:
             told[name]["sizes"] = variant.sizes

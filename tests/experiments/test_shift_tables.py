@@ -14,6 +14,8 @@ from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.published import published_names, published_tables, read_published
 from itaudit.experiments.shift_tables import tables
 from itaudit.experiments.spec import Planned
+from itaudit.runs.cells import Cell
+from itaudit.runs.events import EventLog
 from tests.experiments.made_of_figures import Shift, make_experiment
 
 LADDER: dict[str, Any] = {
@@ -59,6 +61,21 @@ def test_methods_are_means_over_positions_from_the_smallest_size_up(ladder: Expe
     assert (row["responses"], row["tokens"], row["cut_off"]) == (8, 96, 1 / 8)
     assert told(row["length"]).value == 12
     assert "variant" not in [column.key for column in table.columns]
+
+
+def test_how_many_instances_a_model_learnt_from_is_told_where_the_size_says_another_number(ladder: Experiment) -> None:
+    def tuned(cell: Cell, instances: int) -> None:
+        EventLog(cell.run.events_path).append("stage_done", stage="tune", model=cell.label, instances=instances)
+
+    cells = [cell for cell in ladder.cells() if not cell.is_base]
+    for cell in cells:
+        tuned(cell, cell.size or 0)
+    as_asked = table_of(tables(ladder.cells(), "lft"), "methods")
+    assert "tuned_on" not in {column.key for column in as_asked.columns}
+    tuned(next(cell for cell in cells if (cell.size, cell.label) == (40, "sft")), 37)
+    table = table_of(tables(ladder.cells(), "lft"), "methods")
+    assert "tuned_on" in {column.key for column in table.columns} and "Tuned on:" in table.note
+    assert [(row["size"], row["tuned_on"]) for row in table.rows] == [(10, 10), (10, 10), (40, 40), (40, 37)]
 
 
 def test_the_ladder_tells_rises_and_multiples(ladder: Experiment) -> None:

@@ -32,6 +32,14 @@ def test_the_longest_keep_their_order_and_ties_go_to_the_earlier_row(alpaca: Mak
     assert chosen(dataset, "shortest:k=3,unit=characters") == [0, 2, 3]
 
 
+def test_the_first_are_the_first_that_the_steps_before_leave(alpaca: Make) -> None:
+    dataset = alpaca(["one", "one two three", "a b", "x y z"])
+    assert chosen(dataset, "first:k=2") == [0, 1]
+    assert chosen(dataset, "words:at_least=2", "first:k=2") == [1, 2]
+    with pytest.raises(UserError, match=r"first:k=4: k=4 is more than the 3 instances there are"):
+        chosen(dataset, "words:at_least=2", "first:k=4")
+
+
 def test_words_bound_the_responses_from_either_side(alpaca: Make) -> None:
     dataset = alpaca(["one", "one two three", "a b", "", "x  y z q"])
     assert chosen(dataset, "words:at_least=2,at_most=3") == [1, 2]
