@@ -239,7 +239,7 @@ def _naming_size(data: dict[str, Any]) -> list[str] | None:
 
 
 def _whole_step(step: str, table: dict[str, Any], where: str, path: Path) -> str:
-    """A step with its defaults and absolute paths, as a table of `recipe_table` has them; SIZE stays where it stands."""
+    """A step with its defaults and absolute paths, as `recipe_table` has them; SIZE stays where it stands."""
     # By itself, since no size that stands for all fits between its neighbours.
     data = {**table["data"], "transforms": [step.replace(SIZE, str(_STANDING_FOR_SIZE))]}
     made = recipe_table(with_files(check_recipe({**table, "data": data}, where), path))
