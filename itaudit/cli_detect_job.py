@@ -68,11 +68,14 @@ def detect_by_models(
     A worker that is at work already is followed. Raises UserError where it fails or is interrupted.
     """
     from itaudit.detect.job import cancel_detecting, detect_status, start_detecting
-    from itaudit.detect.judge_task import clear_judge, judge_settings, judge_task
+    from itaudit.detect.judge_task import check_judge, clear_judge, judge_settings, judge_task
 
     status = detect_status(run)
     if status is None or not status.at_work:
         changes = judge_changes(lambda: judge_settings(run, {}, check=False)[0], options)
+        if again and "judge" in detectors:
+            # What makes no sense takes nothing away.
+            check_judge(run, changes)
         for label in labels:
             for detector in detectors if again else ():
                 clear_judge(run, label) if detector == "judge" else run.detections(detector, label).clear()

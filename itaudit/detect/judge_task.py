@@ -89,6 +89,12 @@ def judge_task(run: Run, label: str, changes: Mapping[str, Any] | None = None) -
     return begin_task(task_path(run, label), settings, where, prompt, f"the responses of {label}")
 
 
+def check_judge(run: Run, changes: Mapping[str, Any]) -> None:
+    """Raises UserError where a judge can't be asked as it is set, or its prompt lacks a place."""
+    settings, _ = judge_settings(run, changes)
+    read_prompt(settings.prompt, PROMPTS)
+
+
 def begin_task(path: Path, settings: JudgeModel, where: str, prompt: str, judged: str) -> JudgeTask:
     """The task in a file, or a new one, which is written there; `judged` is what is judged by it, in words.
 
@@ -96,6 +102,14 @@ def begin_task(path: Path, settings: JudgeModel, where: str, prompt: str, judged
     Settings that name no model go on with the one that began, if the server has it; `with_model` sees to that.
     Raises UserError where they would be those of another judge.
     """
+    task = planned_task(path, settings, where, prompt, judged)
+    if task != read_task(path, type(settings)):
+        _write(task)
+    return task
+
+
+def planned_task(path: Path, settings: JudgeModel, where: str, prompt: str, judged: str) -> JudgeTask:
+    """The task that `begin_task` would write down. Raises UserError as it does."""
     begun = read_task(path, type(settings))
     task = JudgeTask(path, settings, where, prompt, begun.secret if begun else secrets.token_bytes(16))
     if begun is not None and settings.engine == "endpoint" and not settings.endpoint.model:
@@ -107,8 +121,6 @@ def begin_task(path: Path, settings: JudgeModel, where: str, prompt: str, judged
             # Only one of the two engines' settings are compared, and the engine comes first.
             if theirs[key] != value:
                 raise UserError(f"{path}: {judged} were judged with another {key}; --again judges them anew", code=2)
-    if task != begun:
-        _write(task)
     return task
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itaudit.detect.judge_task import JudgeTask, begin_task, read_task
+from itaudit.detect.judge_task import JudgeTask, begin_task, planned_task, read_task
 from itaudit.detect_settings import Judge, JudgeModel
 from itaudit.errors import UserError
 from itaudit.evaluate_settings import Evaluate, Question
@@ -17,6 +17,7 @@ from itaudit.section import changed, config_section
 from itaudit.simplify.prompts import read_prompt
 
 _DOCS = "docs/evaluation.md"
+_JUDGED = "the answers"
 _PLACES: dict[Question, tuple[str, ...]] = {
     "aspects": ("question", "response", "fence"),
     "pairs": ("question", "first", "second", "fence"),
@@ -125,9 +126,29 @@ def begin_judging(folder: Path, asked: Evaluate, changes: Mapping[str, Any], que
     """
     settings, where = evaluation_judge(asked, changes)
     for question in questions:
-        name = asked.aspects_prompt if question == "aspects" else asked.pair_prompt
-        prompt = read_prompt(name, PROMPTS, _PLACES[question])
-        begin_task(task_path(folder, question), settings, where, prompt, "the answers")
+        begin_task(task_path(folder, question), settings, where, _prompt(asked, question), _JUDGED)
+
+
+def check_judging(asked: Evaluate, changes: Mapping[str, Any], questions: Sequence[Question]) -> None:
+    """Raises UserError where a judge can't be asked as it is set, or a prompt lacks a place."""
+    evaluation_judge(asked, changes)
+    for question in questions:
+        _prompt(asked, question)
+
+
+def judge_of(folder: Path, asked: Evaluate, changes: Mapping[str, Any], question: Question) -> JudgeTask:
+    """The task that was begun, or that would be; nothing is written. Raises UserError as `begin_judging` does."""
+    begun = read_task(task_path(folder, question), JudgeModel)
+    if begun is not None and not any(changes.values()):
+        # A judge that has begun goes on.
+        return begun
+    settings, where = evaluation_judge(asked, changes)
+    return planned_task(task_path(folder, question), settings, where, _prompt(asked, question), _JUDGED)
+
+
+def _prompt(asked: Evaluate, question: Question) -> str:
+    name = asked.aspects_prompt if question == "aspects" else asked.pair_prompt
+    return read_prompt(name, PROMPTS, _PLACES[question])
 
 
 def judging_task(run: Run, question: Question) -> JudgeTask:

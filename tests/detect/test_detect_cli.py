@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from itaudit import cli
+from itaudit.runs.detections import Detection, detection_row
 from itaudit.runs.run import Run
 
 
@@ -80,6 +81,14 @@ def test_detect_again_replaces_what_was_there(itaudit: Any, run: Run) -> None:
     assert document(itaudit("detect", run.path, "--json"))["models"]["sft"]["detectors"]["reference"]["candidates"] == 0
     again = document(itaudit("detect", run.path, "--again", "--json"))
     assert again["models"]["sft"]["detectors"]["reference"]["candidates"] > 0
+
+
+def test_judging_anew_as_it_makes_no_sense_takes_nothing_away(itaudit: Any, run: Run) -> None:
+    table = run.detections("judge", "sft")
+    table.append([detection_row(0, Detection("zamboni", (), "made up"))])
+    done = itaudit("detect", run.path, "--detector", "judge", "--model", "sft", "--again", "--engine", "endpoint")
+    assert "endpoint.base_url: required, and missing" in one_line_error(done, 2)
+    assert len(table.read()) == 1
 
 
 def test_a_file_becomes_candidates(itaudit: Any, run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,12 +13,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from itaudit import cli
-from itaudit.experiments.evaluating import evaluation_paths, evaluation_status, start_evaluating
-from itaudit.runs.judgements import AspectRating, Preference, aspect_table, preference_row, preference_table, rating_row
+from itaudit.engine.evaluate_stage import judge_answers
+from itaudit.engine.model_detectors import Calls
+from itaudit.evaluation.judge_task import begin_judging
+from itaudit.experiments.evaluating import evaluation_paths, evaluation_status, start_evaluating, work_of
+from itaudit.runs.judgements import (
+    AspectRating,
+    Preference,
+    aspect_table,
+    judging_folder,
+    preference_row,
+    preference_table,
+    rating_row,
+)
 from itaudit.runs.run import Run
+from itaudit.runs.status import Status
 from tests.judge.judges import by_length, replying
 from tests.simplify.server import Handler, Server, free_port, says, serving
 
@@ -53,6 +67,7 @@ def judged(run: Run) -> None:
         preference_table(run, first, second).replace([preference_row(n, one, 0.1) for n, one in enumerate(said)])
 
 
+PATIENT = Calls(lambda: None, lambda _: None, lambda _: None)
 REST = ("helpfulness", "clarity", "factuality", "engagement")
 ALL = (*REST, "depth")
 
@@ -106,10 +121,54 @@ def test_what_makes_no_sense_is_refused_in_one_line_and_starts_nothing(
     assert evaluation_status(run.path) is None
 
 
+@pytest.mark.parametrize("wrong", [["--base-url", "nowhere"], ["--engine", "endpoint"]])
+def test_judging_anew_as_it_makes_no_sense_takes_nothing_away(
+    itaudit: Callable[..., Any], run: Run, wrong: list[str]
+) -> None:
+    judged(run)
+    before = itaudit("evaluate", run.path, "--json")[1]
+    code, _, err = itaudit("evaluate", run.path, "--again", *wrong)
+    assert code == 2 and "base_url" in err
+    assert itaudit("evaluate", run.path, "--json")[1] == before
+
+
+def test_judging_anew_waits_for_the_end_of_the_runs_own_worker(itaudit: Callable[..., Any], run: Run) -> None:
+    judged(run)
+    process = psutil.Process()
+    told = Status("running", process.pid, process.create_time(), socket.gethostname(), time.time() + 60, time.time())
+    told.write(run.status_path)
+    before = itaudit("evaluate", run.path, "--json")[1]
+    code, _, err = itaudit("evaluate", run.path, "--again", "--engine", "local")
+    assert code == 1 and "its worker is still at work" in err
+    assert itaudit("evaluate", run.path, "--json")[1] == before
+
+
 def test_a_run_whose_models_have_not_answered_is_told(itaudit: Callable[..., Any], run: Run) -> None:
     run.table("responses", "sft").clear()
     code, _, err = itaudit("evaluate", run.path, "--judge")
     assert code == 1 and "have not answered all prompts yet; `itaudit resume" in err
+
+
+def test_an_estimate_counts_what_is_still_to_be_asked_and_asks_nobody(itaudit: Callable[..., Any], run: Run) -> None:
+    with serving(replying(by_length)) as server:
+        code, out, err = itaudit("evaluate", run.path, "--estimate", *endpoint(server), "--max-tokens", 100, "--json")
+        whole = json.loads(out)
+        assert (code, err, server.headers) == (0, "", []) and not evaluation_paths(run.path)[0].parent.exists()
+        work = work_of(run.path)
+        changes = {"engine": "endpoint", "endpoint.base_url": server.base_url, "endpoint.model": "tiny"}
+        begin_judging(judging_folder(run), run.recipe.evaluate, changes, ["aspects", "pairs"])
+        judge_answers(work_of(run.path, ["aspects"]), PATIENT, lambda _: None)
+        ratings = len(server.requests)
+        left = json.loads(itaudit("evaluate", run.path, "--estimate", "--json")[1])
+        judge_answers(work, PATIENT, lambda _: None)
+        asked = [request["messages"][0]["content"] for request in server.requests]
+        assert json.loads(itaudit("evaluate", run.path, "--estimate", "--json")[1])["questions"] == 0
+    assert whole["judge"] == "endpoint:tiny" and whole["questions"] == len(asked)
+    assert whole["prompt_tokens"] == round(sum(map(len, asked)) / 4) and whole["completion_tokens"] == 100 * len(asked)
+    assert left["questions"] == len(asked) - ratings
+    text = itaudit("evaluate", run.path, "--estimate", "--question", "pairs")[1]
+    assert text == "0 questions to endpoint:tiny, about 0 tokens read and 0 written at most\n"
+    assert itaudit("evaluate", run.path, "--estimate", "--again")[0] == 2
 
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
