@@ -45,22 +45,22 @@ class Table:
         rows = [{column.key: _plain(row.get(column.key)) for column in self.columns} for row in self.rows]
         return {"name": self.name, "title": self.title, "note": self.note, "source": self.source, "rows": rows}
 
-    def flat_rows(self) -> list[dict[str, str | int | float | None]]:
-        """Rows for CSV and Parquet: an estimate becomes `KEY`, `KEY_low` and `KEY_high`."""
-        return [self._flat(row) for row in self.rows]
+    def flat_keys(self, column: Column) -> tuple[str, ...]:
+        """What a column is in CSV and Parquet: three where it holds estimates, `KEY`, `KEY_low` and `KEY_high`."""
+        estimates = any(isinstance(row.get(column.key), Estimate) for row in self.rows)
+        return (column.key, f"{column.key}_low", f"{column.key}_high") if estimates else (column.key,)
 
-    def _flat(self, row: Mapping[str, Value]) -> dict[str, str | int | float | None]:
-        flat: dict[str, str | int | float | None] = {}
-        for column in self.columns:
-            value = row.get(column.key)
-            if any(isinstance(other.get(column.key), Estimate) for other in self.rows):
-                known = value if isinstance(value, Estimate) else None
-                flat[column.key] = known.value if known else value if not isinstance(value, Estimate) else None
-                flat[f"{column.key}_low"] = known.low if known else None
-                flat[f"{column.key}_high"] = known.high if known else None
-            elif not isinstance(value, Estimate):
-                flat[column.key] = value
-        return flat
+    def flat_rows(self) -> list[dict[str, str | int | float | None]]:
+        """Rows for CSV and Parquet, by the keys that `flat_keys` tells."""
+        keys = [(column.key, self.flat_keys(column)) for column in self.columns]
+        return [
+            {flat: value for key, told in keys for flat, value in zip(told, _parts(row.get(key)), strict=False)}
+            for row in self.rows
+        ]
+
+
+def _parts(value: Value) -> tuple[str | int | float | None, float | None, float | None]:
+    return (value.value, value.low, value.high) if isinstance(value, Estimate) else (value, None, None)
 
 
 def telling_columns(columns: Iterable[Column], rows: Sequence[Mapping[str, Value]]) -> tuple[Column, ...]:

@@ -10,8 +10,12 @@ from itaudit.runs.ratings import Rated, Ratings, answer_hash
 from itaudit.runs.run import Run
 
 _PLACE = ("run", "variant", "size", "seed", "model")
-ROW = (*_PLACE, "prompt_id", "prompt", "response", "rater", *ASPECTS, "skipped", "note", "time")
-"""The columns of an exported rating: aspects are 1 to 5 or empty, `time` is in seconds since the epoch."""
+ROW = (*_PLACE, "prompt_id", "prompt", "answer", "response", "rater", *ASPECTS, "skipped", "note", "time")
+"""The columns of an exported rating: aspects are 1 to 5 or empty, `time` is in seconds since the epoch.
+
+`answer` is the hash of the response. What two models answered alike was rated once and has a row for each of them, so
+that what raters agree on is told apart by run, prompt and answer.
+"""
 
 
 def unblinded(run: Run) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -52,7 +56,8 @@ def rating_rows(cells: Sequence[Cell]) -> tuple[list[dict[str, Any]], int]:
             for label in models:
                 if label in here:
                     row = _place(here[label]) | {"prompt_id": prompt_id, "prompt": prompts.get(prompt_id, "")}
-                    rows.append(row | {"response": texts[label][prompt_id], "rater": rater} | _said(rated))
+                    row |= {"answer": answer, "response": texts[label][prompt_id], "rater": rater}
+                    rows.append(row | _said(rated))
     return rows, gone
 
 

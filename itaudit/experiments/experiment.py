@@ -92,6 +92,12 @@ def is_experiment(path: Path) -> bool:
         return False
 
 
+def name_in_all(run: Run) -> str:
+    """What a run is called beside runs of other experiments, in which it may have the same name."""
+    experiment = Experiment.around(run)
+    return f"{experiment.name}-{run.name}" if experiment else run.name
+
+
 def list_experiments(directory: Path) -> Iterator[Experiment]:
     """The experiments in a directory, newest first."""
     if not directory.is_dir():

@@ -3,22 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from itaudit.evaluation.questions import questions_of
+from itaudit.experiments.experiment import name_in_all
 from itaudit.report.telling import largest_cells
 from itaudit.runs.cells import Cell
 from itaudit.runs.judgements import Preference, judged_pairs, preferences
 from itaudit.runs.run import BASE, PromptShift, Run
 
-_SCORES = {"first": 1.0, "tie": 0.0, "second": -1.0}
-_LABELS = {"first": "the first is better", "tie": "neither is better", "second": "the second is better"}
-FIELDS = (
-    ("prompt_id", "string"),
+_BETTER = {"first": 1.0, "tie": 0.0, "second": -1.0}
+_FIELDS = (
+    ("prompt id", "string"),
     ("reference", "text"),
     ("tokens", "per_model_number"),
-    ("kl", "per_model_number"),
-    ("share_shifted", "per_model_number"),
+    ("KL to base (nats)", "per_model_number"),
+    ("shifted (%)", "per_model_number"),
     ("finish", "per_model_category"),
 )
-"""Names and types of the custom fields; KL in nats, the mean over positions."""
+"""Names of the custom fields, which are what its columns are called, and their types; KL is the mean over positions."""
 
 
 def comparator_documents(cells: Sequence[Cell], reference: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,68 +43,78 @@ def comparator_document(run: Run, first: str, second: str) -> dict[str, Any]:
     Texts are as they were said: the program that reads them has to show them safely.
     """
     judged = preferences(run, first, second), preferences(run, second, first)
-    shifts = run.prompt_shifts(first), run.prompt_shifts(second)
-    finishes = _finishes(run, first), _finishes(run, second)
-    texts = _texts(run, first), _texts(run, second)
+    told = _Told(run, first), _Told(run, second)
+    tasks = {question.prompt_id: question.task for question in questions_of(run) if question.task}
     examples = []
     for prompt in run.prompts():
-        if not all(prompt.id in answers for answers in texts):
+        if not all(prompt.id in one.texts for one in told):
             continue
-        ratings = list(_ratings(judged[0].get(prompt.id), judged[1].get(prompt.id)))
-        scores = [rating["score"] for rating in ratings]
+        both = judged[0].get(prompt.id), judged[1].get(prompt.id)
+        ratings = list(_ratings(both, (first, second)))
         examples.append(
             {
                 "input_text": prompt.prompt,
-                "tags": [],
-                "output_text_a": texts[0][prompt.id],
-                "output_text_b": texts[1][prompt.id],
-                "score": sum(scores) / len(scores) if scores else None,
+                "tags": [tasks[prompt.id]] if prompt.id in tasks else [],
+                "output_text_a": told[0].texts[prompt.id],
+                "output_text_b": told[1].texts[prompt.id],
+                # As in the tables, a judgement is one of both orders.
+                "score": sum(one["score"] for one in ratings) / 2 if len(ratings) == 2 else None,
                 "individual_rater_scores": ratings,
                 "custom_fields": {
-                    "prompt_id": prompt.id,
-                    "reference": prompt.reference or "",
-                    **_per_model([found.get(prompt.id) for found in shifts]),
-                    "finish": [found[prompt.id] for found in finishes],
+                    "prompt id": prompt.id,
+                    "reference": prompt.reference,
+                    **_per_model([one.shifts.get(prompt.id) for one in told]),
+                    "finish": [one.finishes[prompt.id] for one in told],
                 },
             }
         )
+    known = [name for name, _ in _FIELDS if any(_tells(example["custom_fields"][name]) for example in examples)]
+    for example in examples:
+        # An empty column or chart would only take room.
+        example["custom_fields"] = {name: example["custom_fields"][name] for name in known}
     return {
         "metadata": {
-            "source_path": run.name,
-            "custom_fields_schema": [{"name": name, "type": type} for name, type in FIELDS],
+            "source_path": name_in_all(run),
+            "custom_fields_schema": [{"name": name, "type": type} for name, type in _FIELDS if name in known],
         },
         "models": [{"name": first}, {"name": second}],
         "examples": examples,
     }
 
 
+class _Told:
+    """What a run holds of one model, by prompt id."""
+
+    def __init__(self, run: Run, label: str) -> None:
+        self.shifts = run.prompt_shifts(label)
+        columns = run.table("responses", label).read().select(["prompt_id", "response", "finish"])
+        ids, texts, finishes = (column.to_pylist() for column in columns.columns)
+        self.texts: Mapping[str, str] = dict(zip(ids, texts, strict=True))
+        self.finishes: Mapping[str, str] = dict(zip(ids, finishes, strict=True))
+
+
+def _tells(value: object) -> bool:
+    return any(one is not None for one in value) if isinstance(value, list) else value is not None
+
+
 def _per_model(shifts: Sequence[PromptShift | None]) -> dict[str, list[float | None]]:
     return {
         "tokens": [None if shift is None else shift.tokens for shift in shifts],
-        "kl": [None if shift is None else shift.kl_mean for shift in shifts],
-        "share_shifted": [None if shift is None else shift.share_shifted for shift in shifts],
+        "KL to base (nats)": [None if shift is None else shift.kl_mean for shift in shifts],
+        "shifted (%)": [None if shift is None else 100 * shift.share_shifted for shift in shifts],
     }
 
 
-def _ratings(straight: Preference | None, flipped: Preference | None) -> Iterator[dict[str, Any]]:
+def _ratings(both: tuple[Preference | None, Preference | None], models: tuple[str, str]) -> Iterator[dict[str, Any]]:
     """What the judge said in either order; a score is told from the first model's side, whatever the order."""
-    for told, is_flipped in ((straight, False), (flipped, True)):
+    for told, is_flipped in zip(both, (False, True), strict=True):
         if told is not None and told.better is not None:
-            score = _SCORES[told.better]
+            score = -_BETTER[told.better] if is_flipped else _BETTER[told.better]
+            better = models[0] if score > 0 else models[1]
             yield {
-                "score": -score if is_flipped else score,
-                "rating_label": _LABELS[told.better],
+                "score": score,
+                "rating_label": f"{better} is better" if score else "neither is better",
                 "is_flipped": is_flipped,
                 "rationale": told.reason,
                 "custom_fields": {},
             }
-
-
-def _texts(run: Run, label: str) -> Mapping[str, str]:
-    columns = run.table("responses", label).read().select(["prompt_id", "response"])
-    return dict(zip(columns["prompt_id"].to_pylist(), columns["response"].to_pylist(), strict=True))
-
-
-def _finishes(run: Run, label: str) -> Mapping[str, str]:
-    columns = run.table("responses", label).read().select(["prompt_id", "finish"])
-    return dict(zip(columns["prompt_id"].to_pylist(), columns["finish"].to_pylist(), strict=True))

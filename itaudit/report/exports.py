@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itaudit import atomic
-from itaudit.analysis.table import Table
+from itaudit.analysis.table import Column, Table
 from itaudit.errors import UserError
 from itaudit.report.comparator import comparator_documents
 from itaudit.report.document import Report
@@ -21,6 +21,8 @@ from itaudit.report.markdown import FIGURES, markdown_of
 from itaudit.report.svg import standalone
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
+COLUMNS = "columns"
+"""The file that says what the columns of the other tables are."""
 # A spreadsheet would take such text for a formula, whoever wrote it.
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
@@ -65,24 +67,42 @@ def document_of(report: Report) -> dict[str, Any]:
 
 def csv_of(table: Table) -> bytes:
     """A row a row, estimates as three columns; text that a spreadsheet would run begins with an apostrophe."""
-    rows = table.flat_rows()
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rows:
+    writer.writerow([key for column in table.columns for key in table.flat_keys(column)])
+    for row in table.flat_rows():
         writer.writerow([_harmless(value) for value in row.values()])
     return file.getvalue().encode()
 
 
 def parquet_of(table: Table) -> bytes:
-    """The same columns with their types; the table's title, note and source are in the file's metadata."""
+    """The same columns, typed; the table's title, note and source, and each column's title, are in the file's metadata.
+
+    A column has its type by what it is of, not by what happens to be in it, so that files of several reports fit
+    together.
+    """
     rows = table.flat_rows()
-    columns = {key: _column([row[key] for row in rows]) for key in rows[0]}
+    fields, values = [], []
+    for column in table.columns:
+        for key in table.flat_keys(column):
+            values.append(_column([row[key] for row in rows], column))
+            fields.append(pa.field(key, values[-1].type, metadata={"title": column.title}))
     told = {"title": table.title, "note": table.note, "source": table.source}
-    arrow = pa.table(columns).replace_schema_metadata({key: value for key, value in told.items() if value})
+    schema = pa.schema(fields, metadata={key: value for key, value in told.items() if value})
     file = io.BytesIO()
-    pq.write_table(arrow, file)
+    pq.write_table(pa.table(values, schema=schema), file)
     return file.getvalue()
+
+
+def columns_of(tables: Sequence[Table]) -> Table:
+    """What each column of some tables is: its key, its title with the unit, and how its values read."""
+    rows = [
+        {"table": table.name, "column": column.key, "title": column.title, "kind": column.kind}
+        for table in tables
+        for column in table.columns
+    ]
+    columns = tuple(Column(key, key, "text") for key in ("table", "column", "title", "kind"))
+    return Table(COLUMNS, "Columns", columns, tuple(rows))
 
 
 def _files(report: Report) -> Iterator[tuple[str, bytes]]:
@@ -95,6 +115,7 @@ def _files(report: Report) -> Iterator[tuple[str, bytes]]:
         for table in part.tables:
             yield f"tables/{folder}{table.name}.csv", csv_of(table)
             yield f"tables/{folder}{table.name}.parquet", parquet_of(table)
+        yield f"tables/{folder}{COLUMNS}.csv", csv_of(columns_of(part.tables))
         for name, document in comparator_documents(part.subject.cells, part.subject.reference):
             yield f"llm-comparator/{folder}{name}.json", orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
@@ -114,12 +135,12 @@ def _harmless(value: str | int | float | None) -> str | int | float | None:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
-def _column(values: list[str | int | float | None]) -> pa.Array:
-    if any(isinstance(value, str) for value in values):
+def _column(values: list[str | int | float | None], column: Column) -> pa.Array:
+    if column.kind == "text" or any(isinstance(value, str) for value in values):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
-    if any(isinstance(value, float) for value in values):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array(values, pa.int64())
+    if column.kind == "count" and not any(isinstance(value, float) for value in values):
+        return pa.array(values, pa.int64())
+    return pa.array([None if value is None else float(value) for value in values], pa.float64())
 
 
 def _slug(name: str) -> str:

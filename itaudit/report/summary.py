@@ -94,17 +94,23 @@ def _rises(table: Table, reference: str) -> Iterator[str]:
 
 
 def _published(table: Table, _reference: str) -> Iterator[str]:
-    published, here = [], []
-    for row in table.rows:
-        value = row.get("times")
-        if isinstance(value, float):
-            published.append(value)
-        elif isinstance(value, Estimate) and value.value is not None:
-            here.append(value.value)
+    """The published quotients, beside those found here over as much of the vocabulary, where there are some."""
+    published = [row for row in table.rows if isinstance(row.get("times"), float)]
+    here = [row for row in table.rows if isinstance(one := row.get("times"), Estimate) and one.value is not None]
     if published:
-        beside = f"; here it is {_span(here)}" if here else ""
-        about = str(table.rows[0]["from"]).removeprefix("published: ")
-        yield f"Published for {about}: SFT's KL is {_span(published)} times LFT's{beside}."
+        alike = [row for row in here if row["over"] == published[0]["over"]]
+        about = str(published[0]["from"]).removeprefix("published: ")
+        beside = f"; here, {_rungs_told(alike or here)}" if here else ""
+        yield f"SFT's KL as a multiple of LFT's: published for {about}, {_rungs_told(published)}{beside}."
+
+
+def _rungs_told(rows: Sequence[_Row]) -> str:
+    """The quotients of the rungs of a ladder, for how many instances they hold, and what KL is over."""
+    found = (one.value if isinstance(one := row["times"], Estimate) else one for row in rows)
+    times = [float(value) for value in found if value is not None]
+    sizes = [size for row in rows if isinstance(size := row.get("size"), int)]
+    at = f" at {_span(sizes, ',')} instances" if sizes else ""
+    return f"{_span(times, '.1f')}{at} (KL over the {rows[0]['over']})"
 
 
 def _causes(table: Table, _reference: str) -> Iterator[str]:
@@ -126,8 +132,8 @@ def _unjudged(table: Table, _reference: str) -> Iterator[str]:
         yield f"Of {asked:,} questions to a judge {asked - judged:,} have no judgement; they count in no mean."
 
 
-def _span(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+def _span(values: Sequence[float], format: str) -> str:
+    low, high = f"{min(values):{format}}", f"{max(values):{format}}"
     return low if low == high else f"{low} to {high}"
 
 

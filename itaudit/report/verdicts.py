@@ -15,7 +15,7 @@ Row = Mapping[str, Value]
 class Said:
     """Where a table says something: the column of words, that of the figure beside them, and how a sentence begins.
 
-    `only` keeps the rows with these values, `first` those with the first value of a column; `by` is a column whose
+    `only` keeps the rows with these values, `first` those with the first value of a column; `by` are columns whose
     values get sentences of their own.
     """
 
@@ -24,39 +24,39 @@ class Said:
     figure: str
     begins: str
     only: tuple[tuple[str, str], ...] = ()
-    by: str = ""
+    by: tuple[str, ...] = ()
     first: str = ""
 
 
 _OF_ALL = (("aspect", "all five"),)
+_TASKS = ("tasks", "metric")
 SAID = (
     Said("against_plain", "verdict", "times", "By KL against plain tuning (= 1)"),
-    Said("task_comparisons", "random_verdict", "random_difference", "Score against a random guess", by="tasks"),
-    Said("task_comparisons", "untuned_verdict", "untuned_difference", "Score against the untuned model", by="tasks"),
-    Said("task_comparisons", "control_verdict", "control_difference", "Score against the first variant", by="tasks"),
+    Said("task_comparisons", "random_verdict", "random_difference", "Score against a random guess", by=_TASKS),
+    Said("task_comparisons", "untuned_verdict", "untuned_difference", "Score against the untuned model", by=_TASKS),
+    Said("task_comparisons", "control_verdict", "control_difference", "Score against the first variant", by=_TASKS),
     Said("judge_differences", "verdict", "difference", "A judge's ratings against {reference}", _OF_ALL),
     Said("judge_pairs", "verdict", "preferred", "A judge's preference"),
     Said("judge_order", "verdict", "shown_first", "The order in which a judge reads two answers"),
     Said("rating_differences", "verdict", "difference", "People's ratings against {reference}", _OF_ALL),
-    Said("style-distances", "told", "nearer", "Length against the dataset's", (("measure", "words"),)),
-    Said("copied-spans", "told", "minus_base", "Words inside verbatim spans of the dataset", first="span_words"),
+    Said("style-distances", "told", "nearer", "Length in words, beside the dataset's answers", (("measure", "words"),)),
+    Said("copied-spans", "told", "minus_base", "Share of words in verbatim spans of the dataset", first="span_words"),
 )
 
 
 def verdict_sentences(table: Table, said: Said, reference: str) -> Iterator[str]:
     """A sentence for each verdict, at the largest size of each model; what can't be told comes last."""
-    groups: dict[tuple[Value, Value], list[str]] = {}
+    groups: dict[tuple[str, Value], list[str]] = {}
     for row in _largest(table.rows, said):
         # No model's label holds a space: the dataset and its references stand in tables of style as well.
         if row.get(said.verdict) in (None, "", "plain") or " " in str(row.get("model")):
             continue
-        key = row.get(said.by) if said.by else None, row[said.verdict]
+        key = ", ".join(str(row[of]) for of in said.by if row.get(of)), row[said.verdict]
         groups.setdefault(key, []).append(f"{who(table, row)} {told(table, row, said.figure)}")
     begins = said.begins.format(reference=reference)
-    for (by, verdict), listed in groups.items():
+    for (of, verdict), listed in groups.items():
         more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
-        of = f" ({by})" if by else ""
-        yield f"{begins}{of}: {verdict} – {'; '.join(listed[:LISTED])}{more}."
+        yield f"{begins}{f' ({of})' if of else ''}: {verdict} – {'; '.join(listed[:LISTED])}{more}."
 
 
 def who(table: Table, row: Row) -> str:

@@ -28,7 +28,8 @@ def copied_table(places: Sequence[Place], lengths: Sequence[int], reference: str
         ),
         tuple(rows),
         "The share of a model's words that stand in a stretch of at least so many words of one answer of the dataset, "
-        "whatever their case and punctuation. The base model never saw the dataset: what it has is chance.",
+        "whatever their case and punctuation. The base model was not tuned on the dataset here: what it has is chance, "
+        "or comes from what it read before.",
     )
 
 

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import krippendorff
 import orjson
+import pandas
 import pytest
 
 from itaudit.evaluation.aspects import ASPECTS
@@ -82,6 +84,28 @@ def test_ratings_are_written_as_csv_and_json_lines(run: Run, itaudit: Itaudit, t
     assert again.returncode == 2 and "--force overwrites it" in again.stderr and "16 ratings" not in again.stdout
     assert itaudit("ratings", run.path, "--out", sheet, "--force").returncode == 0
     assert "ends in .csv or .jsonl" in itaudit("ratings", run.path, "--out", tmp_path / "out.xls").stderr
+
+
+def test_an_export_gives_the_alpha_of_the_tables(itaudit: Itaudit, tmp_path: Path) -> None:
+    """As docs/evaluation.md says how; answers that two models gave alike have two rows and count once."""
+    answers = many(8, "lft", "sft")
+    answers["sft"] |= {f"p{number:02}": answers["lft"][f"p{number:02}"] for number in range(4)}
+    run = rated_run(tmp_path, answers)
+    for number in range(8):
+        for at, rater in enumerate(("ada", "bob", "cyd")):
+            for label in ("lft", "sft"):
+                if (number + at) % 5:
+                    rate(run, rater, label, f"p{number:02}", clarity=1 + (3 * number + (number % 3) * at) % 5)
+    told = orjson.loads(itaudit("ratings", run.path, "--json", "--out", tmp_path / "ratings.csv").stdout)
+    agreement = next(table["rows"] for table in told["tables"] if table["name"] == "rating_agreement")
+    sheet = pandas.read_csv(tmp_path / "ratings.csv")
+    assert sheet["clarity"].dtype == "float64" and sheet["depth"].isna().all() and sheet["skipped"].dtype == bool
+    answer = ["run", "prompt_id", "answer"]
+    once = sheet.drop_duplicates([*answer, "rater"])
+    assert len(once) < len(sheet)
+    values = once.pivot(index="rater", columns=answer, values="clarity").to_numpy()
+    alpha = krippendorff.alpha(values, value_domain=range(1, 6), level_of_measurement="ordinal")
+    assert alpha == pytest.approx(agreement[0]["alpha"]["value"]) and alpha < 0.99
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import csv
 import io
 
 import orjson
+import pandas
 import pyarrow.parquet as pq
 from markdown_it import MarkdownIt
 
 from itaudit.analysis.intervals import Estimate
-from itaudit.analysis.table import Table, shown
+from itaudit.analysis.table import Column, Table, shown
+from itaudit.report.exports import csv_of, parquet_of
 from itaudit.report.html import raw_value
 from itaudit.sanitize import visible_line
 from tests.report.conftest import Written
@@ -81,6 +83,48 @@ def test_csv_and_parquet_hold_every_row(written: Written) -> None:
             assert [{key: row[key] for key in rows[0]} for row in arrow.to_pylist()] == rows
             files += 1
     assert files > 8
+
+
+def test_a_column_has_the_type_of_what_it_is_of(written: Written) -> None:
+    """Whoever reads tables by pandas gets numbers as numbers, and nothing as nothing, by CSV as by Parquet."""
+    wanted = {"text": "string", "count": "int64"}
+    for part in written.report.parts:
+        folder = written.folder / "tables" / part.subject.name
+        described = pandas.read_csv(folder / "columns.csv", keep_default_na=False)
+        for table in part.tables:
+            mine = described[described["table"] == table.name]
+            assert mine["column"].tolist() == [column.key for column in table.columns]
+            assert mine["title"].tolist() == [column.title for column in table.columns]
+            schema = pq.read_schema(folder / f"{table.name}.parquet")
+            parquet = pandas.read_parquet(folder / f"{table.name}.parquet")
+            # Words of a table may be “null” or “nan”.
+            sheet = pandas.read_csv(folder / f"{table.name}.csv", keep_default_na=False, na_values={})
+            for column in table.columns:
+                estimates = any(isinstance(row.get(column.key), Estimate) for row in table.rows)
+                named = [
+                    name for name in (column.key, f"{column.key}_low", f"{column.key}_high") if name in schema.names
+                ]
+                assert len(named) == (3 if estimates else 1)
+                for name in named:
+                    field = schema.field(name)
+                    assert str(field.type) == ("double" if estimates else wanted.get(column.kind, "double"))
+                    assert field.metadata[b"title"].decode() == column.title
+                    empty = parquet[name].isna()
+                    assert (sheet[name].astype(str) == "").tolist() == (empty | (parquet[name] == "")).tolist()
+                    if column.kind != "text":
+                        told = pandas.to_numeric(sheet[name], errors="raise")
+                        assert told[~empty].tolist() == parquet[name][~empty].tolist()
+
+
+def test_a_table_without_numbers_keeps_its_types() -> None:
+    """So that the same table of two reports can be put together."""
+    columns = (Column("what", "what", "text"), Column("n", "n", "count"), Column("share", "share", "share"))
+    table = Table("t", "t", columns, ({"what": None},))
+    schema = pq.read_schema(io.BytesIO(parquet_of(table)))
+    assert [str(field.type) for field in schema] == ["string", "int64", "double"]
+    assert csv_of(table) == b"what,n,share\n,,\n"
+    assert csv_of(Table("t", "t", columns, ())) == b"what,n,share\n"
+    assert pq.read_table(io.BytesIO(parquet_of(Table("t", "t", columns, ())))).num_rows == 0
 
 
 def test_plots_say_their_figures_in_words(written: Written) -> None:

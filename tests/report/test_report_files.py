@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -94,40 +95,72 @@ def test_a_folder_that_cannot_be_written_is_one_line(written: Written, tmp_path:
         write_report(written.report, tmp_path / "file")
 
 
-def test_comparator_scores_are_from_the_first_models_side(run: Run) -> None:
+def judge(run: Run, verdicts: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """LLM Comparator's examples of sft against lft by prompt id, where a judge said of each prompt in order which of
+    both answers is better, sft's shown first and then lft's; an empty word is no judgement."""
     prompts = [prompt.id for prompt in run.prompts()]
-    both, first_wins, nonsense = prompts[:3]
-    straight = [Preference(both, "j", "first", "a"), Preference(first_wins, "j", "first", "b")]
-    straight.append(Preference(nonsense, "j", None, failure="nonsense"))
-    # Shown the other way round, "first" is the second model.
-    flipped = [Preference(both, "j", "first", "c"), Preference(first_wins, "j", "second", "d")]
-    preference_table(run, "sft", "lft").append([preference_row(n, one, 0.1) for n, one in enumerate(straight)])
-    preference_table(run, "lft", "sft").append([preference_row(n, one, 0.1) for n, one in enumerate(flipped)])
+    for at, (first, second) in enumerate((("sft", "lft"), ("lft", "sft"))):
+        said = [
+            Preference(id, "j", both[at] or None, f"{id} {at}") for id, both in zip(prompts, verdicts, strict=False)
+        ]
+        preference_table(run, first, second).append([preference_row(n, one, 0.1) for n, one in enumerate(said)])
     document = comparator_document(run, "sft", "lft")
-    by_id = {one["custom_fields"]["prompt_id"]: one for one in document["examples"]}
-    assert [by_id[id]["score"] for id in (both, first_wins, nonsense)] == [0.0, 1.0, None]
-    assert [(r["is_flipped"], r["score"], r["rationale"]) for r in by_id[first_wins]["individual_rater_scores"]] == [
-        (False, 1.0, "b"),
-        (True, 1.0, "d"),
+    return {one["custom_fields"]["prompt id"]: one for one in document["examples"]}
+
+
+def test_comparator_scores_are_from_the_first_models_side(run: Run) -> None:
+    # Shown the other way round, "first" is the second model.
+    found = list(judge(run, [("first", "first"), ("first", "second"), ("second", "tie"), ("tie", "tie")]).values())
+    assert [one["score"] for one in found[:5]] == [0.0, 1.0, -0.5, 0.0, None]
+    # Above 0 model A is better, also among the ratings of one example, and whatever was shown first.
+    ratings = [
+        (r["is_flipped"], r["score"], r["rating_label"], r["rationale"][-1])
+        for r in found[0]["individual_rater_scores"]
     ]
-    assert by_id[nonsense]["individual_rater_scores"] == []
+    assert ratings == [(False, 1.0, "sft is better", "0"), (True, -1.0, "lft is better", "1")]
+    assert [r["rating_label"] for r in found[2]["individual_rater_scores"]] == ["lft is better", "neither is better"]
 
 
-def test_comparator_files_have_every_field_that_it_asks_for(run: Run) -> None:
+def test_comparator_has_no_score_of_one_order_alone(run: Run) -> None:
+    found = list(judge(run, [("first", ""), ("", ""), ("first", "second")]).values())
+    assert [one["score"] for one in found[:3]] == [None, None, 1.0]
+    assert [len(one["individual_rater_scores"]) for one in found[:3]] == [1, 0, 2]
+
+
+def test_comparator_files_are_what_its_page_reads(run: Run) -> None:
+    """What its page (1.0.0) does with a file: no check of its own, so that whatever is missing breaks it."""
     documents = dict(comparator_documents(cells_of(run), "lft"))
     assert list(documents) == [f"{run.name}-lft-base", f"{run.name}-sft-lft"]
-    document = documents[f"{run.name}-sft-lft"]
-    assert document["models"] == [{"name": "sft"}, {"name": "lft"}]
-    names = {field["name"] for field in document["metadata"]["custom_fields_schema"]}
-    assert len(document["examples"]) == len(run.prompts())
-    for example in document["examples"]:
-        assert set(example) == {
-            "input_text", "tags", "output_text_a", "output_text_b", "score", "individual_rater_scores", "custom_fields",
-        }  # fmt: skip
-        assert set(example["custom_fields"]) == names
-        prompt_id = example["custom_fields"]["prompt_id"]
-        response = run.response("sft", prompt_id)
-        assert response is not None and example["output_text_a"] == response.response
+    for first, second in (("lft", "base"), ("sft", "lft")):
+        document = documents[f"{run.name}-{first}-{second}"]
+        assert document["models"] == [{"name": first}, {"name": second}]
+        types = {field["name"]: field["type"] for field in document["metadata"]["custom_fields_schema"]}
+        assert len(document["examples"]) == len(run.prompts())
+        for example in document["examples"]:
+            assert {"input_text", "tags", "output_text_a", "output_text_b", "score"} <= set(example)
+            # It walks over both lists without asking whether they are there.
+            assert isinstance(example["tags"], list) and isinstance(example["individual_rater_scores"], list)
+            fields = example["custom_fields"]
+            assert set(fields) == set(types)
+            for name, type in types.items():
+                if type.startswith("per_model_"):
+                    # Any other length stops the whole table.
+                    assert len(fields[name]) == 2
+                if type == "per_model_number":
+                    assert all(one is None or isinstance(one, int | float) for one in fields[name])
+            said = [run.response(label, fields["prompt id"]) for label in (first, second)]
+            assert [example["output_text_a"], example["output_text_b"]] == [one and one.response for one in said]
+            assert fields["finish"] == [one and one.finish for one in said]
+
+
+def test_comparator_has_no_field_that_tells_nothing(run: Run) -> None:
+    """The page would show an empty column and an empty chart."""
+    document = comparator_document(run, "sft", "lft")
+    fields = [field["name"] for field in document["metadata"]["custom_fields_schema"]]
+    assert "KL to base (nats)" in fields and "reference" in fields
+    for name in fields:
+        values = [example["custom_fields"][name] for example in document["examples"]]
+        assert any(value is not None and value != [None, None] for value in values)
 
 
 def test_only_the_largest_size_is_compared(tmp_path: Path) -> None:

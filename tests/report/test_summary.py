@@ -23,6 +23,10 @@ def subject_of(experiment: Experiment) -> Subject:
     return subject
 
 
+def subject_of_nothing() -> Subject:
+    return Subject("nothing", (), (), "lft")
+
+
 def sentences(experiment: Experiment) -> list[str]:
     subject = subject_of(experiment)
     return list(summary_of(subject, tables(subject.cells, subject.reference)))
@@ -36,7 +40,12 @@ def test_a_ladder_is_told_with_its_multiples_and_rises(written: Written) -> None
     assert any("The KL of lft does not change from 10 to 40 instances beyond its interval" in one for one in told)
     assert any("The KL of sft rises from 10 to 40 instances by +0.450" in one for one in told)
     assert any(one.startswith("sft rises more than lft, by +0.450") for one in told)
-    assert any("SFT's KL is 4.0 to 5.8 times LFT's; here it is 3.3 to 6.7" in one for one in told)
+    (published,) = [one for one in told if "published" in one]
+    # What is compared is not alike, and the sentence says in what.
+    assert published == (
+        "SFT's KL as a multiple of LFT's: published for LLaMA-2-7B, Alpaca, 4.0 to 5.8 at 1,000 to 52,000 instances "
+        "(KL over the top 30 tokens); here, 3.3 to 6.7 at 10 to 40 instances (KL over the whole vocabulary)."
+    )
 
 
 def test_models_of_a_kind_are_told_not_apart(tmp_path: Path) -> None:
@@ -76,6 +85,34 @@ def test_sentences_of_verdicts_group_what_is_said_and_stop_at_some() -> None:
     assert same.startswith("By KL against plain tuning (= 1): not apart – m0 1.00 × (0.90 × to 1.10 ×); ")
     assert same.endswith(" and 2 more.") and f"m{LISTED}" not in same
     assert far == "By KL against plain tuning (= 1): further from the base – far 3.00 × (2.00 × to 4.00 ×)."
+
+
+def test_the_published_multiple_stands_beside_one_over_as_many_tokens() -> None:
+    rows: list[dict[str, Any]] = [
+        {"from": "published: M, D", "size": 1000, "times": 4.0, "over": "top 30 tokens"},
+        {"from": "here: m, d", "size": 40, "times": Estimate(8.0, 7.0, 9.0, 9), "over": "top 30 tokens"},
+        {"from": "here: m, d", "size": 40, "times": Estimate(900.0, 800.0, 990.0, 9), "over": "whole vocabulary"},
+    ]
+    columns = (Column("from", "from", "text"), Column("times", "times", "times", 2), Column("over", "over", "text"))
+    (told,) = summary_of(subject_of_nothing(), [Table("published_ladder", "", columns, tuple(rows))])
+    assert told.endswith(
+        "4.0 at 1,000 instances (KL over the top 30 tokens); here, 8.0 at 40 instances (KL over the top 30 tokens)."
+    )
+
+
+def test_a_score_is_told_with_its_metric() -> None:
+    row = {
+        "tasks": "all prompts",
+        "metric": "ROUGE-L",
+        "model": "m",
+        "untuned_verdict": "above",
+        "untuned_difference": Estimate(0.1, 0.05, 0.2, 9),
+    }
+    columns = tuple(Column(key, key, "text") for key in ("tasks", "metric", "model", "untuned_verdict"))
+    table = Table("task_comparisons", "", (*columns, Column("untuned_difference", "", "difference")), (row,))
+    said = next(one for one in SAID if one.verdict == "untuned_verdict")
+    (told,) = verdict_sentences(table, said, "lft")
+    assert told.startswith("Score against the untuned model (all prompts, ROUGE-L): above – m +0.1")
 
 
 def test_only_the_largest_size_of_a_model_is_told() -> None:
