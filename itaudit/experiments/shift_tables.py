@@ -8,8 +8,9 @@ from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups
 from itaudit.runs.cells import Cell
 
-INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
-PAIRED = "Intervals are 95 %, by bootstrap over the prompts that both answered, resampled together."
+_SPEAK_OF = "they speak of other prompts, not of tuning once more."
+INTERVALS = f"Intervals are 95 %, by bootstrap over prompts: {_SPEAK_OF}"
+PAIRED = f"Intervals are 95 %, by bootstrap over the prompts that both answered, resampled together: {_SPEAK_OF}"
 
 _PLACE = (
     Column("variant", "variant", "text"),
@@ -39,6 +40,8 @@ def methods_table(groups: Sequence[Group]) -> Table:
         Column("length", "tokens a response", digits=1),
         Column("cut_off", "cut off", "share"),
         Column("kl", "KL (nats)"),
+        Column("kl_lowest", "lowest KL of a seed"),
+        Column("kl_highest", "highest KL of a seed"),
         Column("kl_top", "KL over top 30 (nats)"),
         Column("unshifted", "unshifted", "share"),
         Column("marginal", "marginal", "share"),
@@ -52,11 +55,14 @@ def methods_table(groups: Sequence[Group]) -> Table:
             if (totals := group.totals(name))
         }
         counts = {"responses": group.responses, "tokens": group.tokens, "cut_off": group.cut_off}
-        rows.append({**_place(group), "method": group.method, "seeds": len(group.seeds), **counts, **measured})
+        row = {**_place(group), "method": group.method, "seeds": len(group.seeds), **counts, **measured}
+        rows.append(row | _spread(group))
     note = (
         "KL is KL(tuned‖base), the mean over the positions of all responses. Shares are of positions, by the rank of "
         f"the token among the base model's predictions. Cut off: responses that reached the longest length. {INTERVALS}"
     )
+    if any("kl_top" in row for row in rows):
+        note += " KL over the top 30 is the other way round, base over tuned, as AlignTDS computes it."
     if not any(len(group.seeds) > 1 for group in groups):
         columns = tuple(column for column in columns if column.key != "seeds")
     return Table("methods", "How far each model moved from the base model", _told(columns, rows), tuple(rows), note)
@@ -147,6 +153,13 @@ def _ladder_times(groups: Sequence[Group], sizes: Sequence[int], reference: str)
     note = f"KL of each model, as a multiple of {reference}'s at the same variant and size. {PAIRED}"
     title = f"KL as a multiple of {reference}'s, by the number of instances"
     return Table("size_ladder_times", title, _told(columns, told), told, note)
+
+
+def _spread(group: Group) -> dict[str, Value]:
+    """The lowest and the highest KL of its seeds, which no bootstrap over prompts knows of; nothing for one seed."""
+    each = [estimate(totals).value for seed in group.seeds if (totals := group.of_seed("kl", seed))]
+    known = [value for value in each if value is not None]
+    return {"kl_lowest": min(known), "kl_highest": max(known)} if len(known) > 1 else {}
 
 
 def _place(group: Group) -> dict[str, Value]:

@@ -91,17 +91,24 @@ def _rises(table: Table, reference: str) -> Iterator[str]:
 
 
 def _published(table: Table, _reference: str) -> Iterator[str]:
-    published, here = [], []
+    """Published multiples beside those found here, over the same tokens where these are known."""
+    published = [row for row in table.rows if isinstance(row.get("times"), float)]
+    if not published:
+        return
+    values = [value for row in published if isinstance(value := row["times"], float)]
+    over = published[0].get("over")
+    found: dict[Value, list[float]] = {}
     for row in table.rows:
         value = row.get("times")
-        if isinstance(value, float):
-            published.append(value)
-        elif isinstance(value, Estimate) and value.value is not None:
-            here.append(value.value)
-    if published:
-        beside = f"; here it is {_span(here)}" if here else ""
-        about = str(table.rows[0]["from"]).removeprefix("published: ")
-        yield f"Published for {about}: SFT's KL is {_span(published)} times LFT's{beside}."
+        if isinstance(value, Estimate) and value.value is not None:
+            found.setdefault(row.get("over"), []).append(value.value)
+    beside = ""
+    if over in found:
+        beside = f"; here it is {_span(found[over])}"
+    elif found:
+        beside = "; here " + ", ".join(f"over the {other} it is {_span(here)}" for other, here in found.items())
+    about = str(published[0]["from"]).removeprefix("published: ")
+    yield f"Published for {about}, over the {over}: SFT's KL is {_span(values)} times LFT's{beside}."
 
 
 def _causes(table: Table, _reference: str) -> Iterator[str]:
