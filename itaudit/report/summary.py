@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value
-from itaudit.analysis.verdicts import NOT_APART, UNTOLD
+from itaudit.analysis.verdicts import NOT_APART, UNTOLD, differs
 from itaudit.report.subjects import Subject
 from itaudit.report.verdicts import SAID, told, verdict_sentences, who
 
@@ -66,7 +66,7 @@ def _times(table: Table, reference: str) -> Iterator[str]:
         if not rungs:
             continue
         values = [one.value for _, one in rungs if one.value is not None]
-        apart = sum(one.apart_from(1) for _, one in rungs)
+        apart = sum(differs(one, 1) for _, one in rungs)
         said = "at every one of them" if apart == len(rungs) else f"at {apart} of them" if apart else "at none of them"
         yield (
             f"The KL of {who(table, row)} is {min(values):.1f} to {max(values):.1f} times that of {reference} over "
