@@ -10,7 +10,7 @@ Tracker = Literal["wandb", "tensorboard", "trackio"]
 
 
 class Tuning(Section):
-    """What both tuning methods share; the defaults are those of Ghosh et al. 2024, section 4."""
+    """What both tuning methods share; rate, batch and epochs are those of Ghosh et al. 2024, section 4."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     epochs: Annotated[float, Field(gt=0)] = 3.0

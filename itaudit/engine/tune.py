@@ -100,6 +100,7 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
             label,
             seconds=time.monotonic() - started,
             instances=len(kept),
+            rows=rows,
             tokens=tokens,
             truncated=truncated,
             dropped=dropped,

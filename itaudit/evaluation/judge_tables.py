@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from itaudit.analysis.intervals import Totals, contrast, difference, estimate, means, pooled
 from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
+from itaudit.analysis.words import word_texts
 from itaudit.evaluation.aspects import ASPECTS, HIGHEST, LOWEST
+from itaudit.evaluation.blind import responses
 from itaudit.evaluation.pairs import BothOrders, both_orders
 from itaudit.runs.cells import Cell, by_group
 from itaudit.runs.judgements import (
@@ -18,6 +20,7 @@ from itaudit.runs.judgements import (
     judged_pairs,
     preferences,
 )
+from itaudit.runs.run import Run
 
 ALL = "all five"
 _INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
@@ -48,6 +51,8 @@ class _Compared:
     second: str
     judge: str
     told: list[Mapping[str, BothOrders]] = field(default_factory=list)
+    longer: list[Mapping[str, float]] = field(default_factory=list)
+    """Points of the longer answer, for those of unlike length."""
     asked: list[Preference] = field(default_factory=list)
 
     def totals(self, figure: str, *, same: bool = True) -> Totals:
@@ -104,7 +109,9 @@ def _compared(cells: Sequence[Cell], reference: str) -> list[_Compared]:
                 group = found.setdefault(key, _Compared(place, one, other, judge))
                 asked = [p for told in (ahead, behind) for p in told.values() if p.judge == judge]
                 group.asked += asked
-                group.told.append(dict(_in_both_orders(ahead, behind, judge)))
+                told = dict(_in_both_orders(ahead, behind, judge))
+                group.told.append(told)
+                group.longer.append(_points_of_longer(run, one, other, told))
     return list(found.values())
 
 
@@ -117,6 +124,13 @@ def _in_both_orders(
             told = both_orders(shown, swapped)
             if told is not None:
                 yield prompt_id, told
+
+
+def _points_of_longer(run: Run, first: str, second: str, told: Mapping[str, BothOrders]) -> dict[str, float]:
+    """Points of the answer with more words, by prompt; none where both have as many."""
+    lengths = [{id: len(word_texts(text)) for id, text in responses(run, label).items()} for label in (first, second)]
+    more = {id: lengths[0].get(id, 0) - lengths[1].get(id, 0) for id in told}
+    return {id: one.points if more[id] > 0 else 1 - one.points for id, one in told.items() if more[id]}
 
 
 def _totals(ratings: Iterable[_Ratings], aspect: str) -> dict[str, tuple[float, float]]:
@@ -235,7 +249,7 @@ def pairs_table(compared: Sequence[_Compared]) -> Table:
 
 
 def order_table(compared: Sequence[_Compared]) -> Table:
-    """A row for each pair of models: how much the order in which answers are shown decides."""
+    """A row for each pair of models: how much the order in which answers are shown decides, and their length."""
     columns = (
         _VARIANT,
         _SIZE,
@@ -246,6 +260,7 @@ def order_table(compared: Sequence[_Compared]) -> Table:
         Column("order_decides", "the order decides", "share"),
         Column("shown_first", "what is shown first is preferred", "share"),
         Column("verdict", "in words", "text"),
+        Column("longer", "the longer is preferred", "share"),
     )
     rows: list[dict[str, Value]] = []
     for group in compared:
@@ -255,11 +270,15 @@ def order_table(compared: Sequence[_Compared]) -> Table:
         told = contrast([(1, first)])
         prompts = sum(not one.same for both in group.told for one in both.values())
         row = {**_pair(group), "prompts": prompts, "order_decides": estimate(decides), "shown_first": told}
-        rows.append(row | {"verdict": verdict(told, 0.5, "favours the first", "favours the second")})
+        row["verdict"] = verdict(told, 0.5, "favours the first", "favours the second")
+        if longer := pooled(means(points) for points in group.longer):
+            row["longer"] = contrast([(1, longer)])
+        rows.append(row)
     note = (
         "The order decides: both orders have a judgement, and say different things of the models. What is shown first "
         "is preferred: over both orders, where a tie is half; 50 % is no bias. Pairs of the very same answer are left "
-        f"out. {_INTERVALS} “{NOT_APART}”: the interval holds 50 %."
+        "out. The longer: the answer with more words, of pairs where one has; far above 50 % the judge may favour "
+        f"length, or longer answers may be better. {_INTERVALS} “{NOT_APART}”: the interval holds 50 %."
     )
     return Table("judge_order", "Position bias of a judge", telling_columns(columns, rows), tuple(rows), note)
 

@@ -1,6 +1,6 @@
 """What models score by their tasks' references, question by question, with what baselines score at the same ones."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -128,6 +128,17 @@ def beside(groups: Sequence[Scored], group: Scored, *, variant: str, label: str)
         if other is not group and (other.variant, other.size, other.label) == (variant, group.size, label):
             return other
     return None
+
+
+def on_shared_seeds(first: Scored, second: Scored) -> tuple[Scored, Scored] | None:
+    """Both with the seeds that both have, so that like is compared with like; None where they share none."""
+    seeds = {cell.seed for cell in first.cells} & {cell.seed for cell in second.cells}
+    return (_of_seeds(first, seeds), _of_seeds(second, seeds)) if seeds else None
+
+
+def _of_seeds(group: Scored, seeds: Collection[int | None]) -> Scored:
+    kept = [cell for cell in group.cells if cell.seed in seeds]
+    return group if len(kept) == len(group.cells) else Scored(kept)
 
 
 @dataclass(frozen=True, slots=True)

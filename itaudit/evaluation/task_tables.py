@@ -17,6 +17,7 @@ from itaudit.evaluation.task_scores import (
     Scored,
     beside,
     by_prompts,
+    on_shared_seeds,
     parts_of,
     placed,
     scored_groups,
@@ -128,14 +129,16 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
                 "reference": beside(groups, group, variant=group.variant, label=reference),
                 "control": beside(groups, group, variant=control, label=group.label),
             }
-            beaten: dict[str, Totals] = {"random": group.baseline("random", part)}
-            if not group.is_base:
-                beaten |= {key: other.scores(part, metric) for key, other in others.items() if other is not None}
-            for key, other_totals in beaten.items():
-                if totals.keys() & other_totals.keys():
-                    above = difference(totals, other_totals)
+            guessed = group.baseline("random", part)
+            pairs = {"random": (totals, guessed)}
+            for key, other in others.items() if not group.is_base else ():
+                if other is not None and (both := on_shared_seeds(group, other)):
+                    pairs[key] = both[0].scores(part, metric), both[1].scores(part, metric)
+            for key, (mine, theirs) in pairs.items():
+                if mine.keys() & theirs.keys():
+                    above = difference(mine, theirs)
                     row |= {f"{key}_difference": above, f"{key}_verdict": verdict(above, 0, "above", "below")}
-            if beaten["random"] and _holds(guesser_range(group.asked(part)), estimate(totals).value or 0.0):
+            if guessed and _holds(guesser_range(group.asked(part)), estimate(totals).value or 0.0):
                 row["random_verdict"] = NOT_APART
             rows.append(row)
     note = (
@@ -186,17 +189,19 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
     rows: list[dict[str, Value]] = []
     for part in parts:
         metric = METRICS[part.kind]
-        rungs: dict[tuple[str, str], dict[int, Totals]] = {}
+        rungs: dict[tuple[str, str], dict[int, Scored]] = {}
         for group in groups:
             if group.size is not None and not group.is_base and group.asked(part):
-                rungs.setdefault((group.variant, group.label), {})[group.size] = group.scores(part, metric)
+                rungs.setdefault((group.variant, group.label), {})[group.size] = group
         for (variant, label), by_size in rungs.items():
             if len(by_size) > 1:
                 row: dict[str, Value] = {"tasks": part.tasks, "variant": variant, "model": label}
                 row |= {"metric": _METRIC_TITLES[metric]}
-                row |= {f"score_{size}": estimate(totals) for size, totals in by_size.items()}
-                rise = difference(by_size[max(by_size)], by_size[min(by_size)])
-                rows.append({**row, "rise": rise, "verdict": verdict(rise, 0, "rises", "falls")})
+                row |= {f"score_{size}": estimate(group.scores(part, metric)) for size, group in by_size.items()}
+                if ends := on_shared_seeds(by_size[max(by_size)], by_size[min(by_size)]):
+                    rise = difference(*(group.scores(part, metric) for group in ends))
+                    row |= {"rise": rise, "verdict": verdict(rise, 0, "rises", "falls")}
+                rows.append(row)
     note = (
         "Scores by the size of the experiment, such as instances of each task. "
         f"“{NOT_APART}”: the interval of the rise holds 0. {INTERVALS}"

@@ -4,6 +4,7 @@ The plain one is the reference in the first variant that has it: other models of
 (noise, rank of the adapter), other variants change what is learnt (fewer, longer or simpler responses).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,10 +47,19 @@ def budget(cell: Cell) -> Budget | None:
     instances = tuned_on(cell)
     if not isinstance(settings, Lft | Sft) or instances is None:
         return None
-    tokens = float(cell.run.state().stages[f"tune:{cell.label}"].facts["tokens"])
-    # Without a number of steps every epoch ends with what is left of the last batch.
-    read = settings.steps * settings.batch_size or round(settings.epochs * instances)
-    return Budget(instances, read, read * tokens / instances)
+    facts = cell.run.state().stages[f"tune:{cell.label}"].facts
+    # Packing makes fewer rows of the instances, and a batch counts rows.
+    rows = int(facts.get("rows") or instances)
+    read = rows_read(rows, settings) * instances / rows
+    return Budget(instances, round(read), read * float(facts["tokens"]) / instances)
+
+
+def rows_read(rows: int, settings: Lft | Sft) -> int:
+    """How many rows tuning reads in all its steps, repeated ones too: an epoch's last batch has what is left of it."""
+    in_epoch = math.ceil(rows / settings.batch_size)
+    steps = settings.steps or max(math.ceil(settings.epochs * in_epoch), 1)
+    whole, more = divmod(steps, in_epoch)
+    return whole * rows + min(more * settings.batch_size, rows)
 
 
 def _table(groups: Sequence[Group], plain: Mapping[int | None, Group], reference: str) -> Table:

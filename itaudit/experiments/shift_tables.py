@@ -8,8 +8,9 @@ from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups, tuned_on
 from itaudit.runs.cells import Cell
 
-INTERVALS = "Intervals are 95 %, by bootstrap over prompts."
-PAIRED = "Intervals are 95 %, by bootstrap over the prompts that both answered, resampled together."
+_SPEAK_OF = "they speak of other prompts, not of tuning once more."
+INTERVALS = f"Intervals are 95 %, by bootstrap over prompts: {_SPEAK_OF}"
+PAIRED = f"Intervals are 95 %, by bootstrap over the prompts that both answered, resampled together: {_SPEAK_OF}"
 
 _PLACE = (
     Column("variant", "variant", "text"),
@@ -40,6 +41,8 @@ def methods_table(groups: Sequence[Group]) -> Table:
         Column("length", "tokens a response", digits=1),
         Column("cut_off", "cut off", "share"),
         Column("kl", "KL (nats)"),
+        Column("kl_lowest", "lowest KL of a seed"),
+        Column("kl_highest", "highest KL of a seed"),
         Column("kl_top", "KL over top 30 (nats)"),
         Column("unshifted", "unshifted", "share"),
         Column("marginal", "marginal", "share"),
@@ -55,11 +58,13 @@ def methods_table(groups: Sequence[Group]) -> Table:
         counts = {"responses": group.responses, "tokens": group.tokens, "cut_off": group.cut_off}
         learnt = tuned_on(group.cells[0]) if group.size is not None else None
         place = {**_place(group), "method": group.method, "tuned_on": learnt, "seeds": len(group.seeds)}
-        rows.append({**place, **counts, **measured})
+        rows.append({**place, **counts, **measured, **_spread(group)})
     note = (
         "KL is KL(tuned‖base), the mean over the positions of all responses. Shares are of positions, by the rank of "
         f"the token among the base model's predictions. Cut off: responses that reached the longest length. {INTERVALS}"
     )
+    if any("kl_top" in row for row in rows):
+        note += " KL over the top 30 is the other way round, base over tuned, as AlignTDS computes it."
     if not any(len(group.seeds) > 1 for group in groups):
         columns = tuple(column for column in columns if column.key != "seeds")
     if all(row["tuned_on"] in (None, row["size"]) for row in rows):
@@ -154,6 +159,13 @@ def _ladder_times(groups: Sequence[Group], sizes: Sequence[int], reference: str)
     note = f"KL of each model, as a multiple of {reference}'s at the same variant and size. {PAIRED}"
     title = f"KL as a multiple of {reference}'s, by the number of instances"
     return Table("size_ladder_times", title, _told(columns, told), told, note)
+
+
+def _spread(group: Group) -> dict[str, Value]:
+    """The lowest and the highest KL of its seeds, which no bootstrap over prompts knows of; nothing for one seed."""
+    each = [estimate(totals).value for seed in group.seeds if (totals := group.of_seed("kl", seed))]
+    known = [value for value in each if value is not None]
+    return {"kl_lowest": min(known), "kl_highest": max(known)} if len(known) > 1 else {}
 
 
 def _place(group: Group) -> dict[str, Value]:

@@ -45,6 +45,10 @@ class Group:
         """Over all seeds; empty where a seed lacks the measure."""
         return self._pooled[measure]
 
+    def of_seed(self, measure: str, seed: int | None) -> Totals:
+        """Of one seed; empty where it lacks the measure."""
+        return self.seeds[seed].measures.get(measure, {})
+
     @property
     def tokens(self) -> int:
         return sum(totals.tokens for totals in self.seeds.values())

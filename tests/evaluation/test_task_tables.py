@@ -198,6 +198,22 @@ def test_a_ladder_tells_whether_scores_rise(tmp_path: Path, folder: Path) -> Non
     assert len(bases) == 3 and all(one["size"] is None for one in bases)
 
 
+def test_models_are_compared_at_the_seeds_that_both_have(tmp_path: Path, folder: Path) -> None:
+    data = {"path": str(folder), "transforms": ["tasks:names=task4,keep=others", "per-task:k=SIZE"]}
+    experiment = task_experiment(tmp_path, folder, data=data, experiment={"sizes": [1, 6], "seeds": [0, 1]})
+    for planned in experiment.spec.runs:
+        run = experiment.run_of(planned)
+        assert run is not None
+        answer(run, "base", silently)
+        # Seed 1 is done at the larger size alone, and says nothing right there.
+        if planned.seed == 0 or planned.size == 6:
+            answer(run, "sft", silently if planned.seed else rightly)
+    found = named(tables(experiment.cells(), "sft"))
+    ladder = row(found["task_ladder"], tasks="classification, tuned on")
+    assert [figure(ladder[f"score_{size}"]) for size in (1, 6)] == [1.0, 0.5]
+    assert (figure(ladder["rise"]), ladder["verdict"]) == (0.0, "not apart")
+
+
 def test_models_that_have_not_answered_are_left_out(tmp_path: Path, folder: Path) -> None:
     run = task_run(tmp_path, folder)
     assert tables(cells_of(run), "sft") == []

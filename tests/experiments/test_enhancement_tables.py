@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from itaudit.experiments.enhancement_tables import tables
+from itaudit.experiments.enhancement_tables import budget, rows_read, tables
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import Planned, read_spec
 from itaudit.runs.events import EventLog
@@ -51,10 +51,35 @@ def test_every_method_stands_against_plain_lft_of_the_first_variant(experiment: 
 def test_the_budget_counts_what_all_steps_read(experiment: Experiment) -> None:
     [table] = tables(experiment.cells(), "lft")
     told = {(row["variant"], row["model"]): row for row in table.rows}
-    assert [row["read"] for row in told.values()] == [8, 8, 8]
+    # Three instances in batches of two are a batch of two and one of one: two epochs in four steps.
+    assert [row["read"] for row in told.values()] == [8, 8, 6]
     assert [row["instances"] for row in told.values()] == [9, 9, 3]
-    # Three long instances read 8 times in all are more tokens than nine short ones.
-    assert told["few", "lft"]["tokens"] == 240 and told["whole", "lft"]["tokens"] == 80
+    # Three long instances read twice are more tokens than eight short ones.
+    assert told["few", "lft"]["tokens"] == 180 and told["whole", "lft"]["tokens"] == 80
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "read"),
+    [
+        (1000, {"steps": 4878, "batch_size": 32}, 152_448),
+        (52_002, {"steps": 4878, "batch_size": 32}, 156_006),
+        (64, {"steps": 32, "batch_size": 4}, 128),
+        (3, {"steps": 4, "batch_size": 32}, 12),
+        (10, {"epochs": 3.0, "batch_size": 4}, 30),
+        (10, {"epochs": 0.5, "batch_size": 4}, 8),
+    ],
+)
+def test_an_epoch_ends_with_what_is_left_of_its_last_batch(rows: int, settings: dict[str, float], read: int) -> None:
+    assert rows_read(rows, Lft(method="lft", **settings)) == read
+
+
+def test_packed_rows_are_as_many_instances_as_they_were_made_of(experiment: Experiment) -> None:
+    few = next(cell for cell in experiment.cells() if cell.variant == "few" and not cell.is_base)
+    facts = {"instances": 12, "rows": 3, "tokens": 90, "seconds": 1.0}
+    EventLog(few.run.events_path).append("stage_done", stage="tune", model=few.label, **facts)
+    spent = budget(few)
+    # Four steps at batches of two are two epochs of three rows.
+    assert spent is not None and (spent.instances, spent.read, spent.tokens) == (12, 24, 180)
 
 
 def test_one_variant_alone_has_no_plain_one_to_stand_against(tmp_path: Path) -> None:

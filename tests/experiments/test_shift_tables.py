@@ -145,6 +145,9 @@ def test_seeds_are_pooled_and_pairs_keep_to_seeds_that_both_have(tmp_path: Path)
     found = tables(experiment.cells(), "lft")
     sft = row_of(table_of(found, "methods"), model="sft")
     assert (sft["seeds"], told(sft["kl"]).value, told(sft["kl"]).prompts) == (2, pytest.approx(0.5), 4)
+    # Prompts that all say the same have no interval; what the seeds differ by is told all the same.
+    assert (sft["kl_lowest"], sft["kl_highest"]) == (pytest.approx(0.1), pytest.approx(0.9))
+    assert "kl_lowest" not in row_of(table_of(found, "methods"), model="lft")
     # Seed 1 has no LFT, so that the pair stands on seed 0 alone.
     assert told(row_of(table_of(found, "against_reference"), model="sft")["times"]).value == pytest.approx(1)
 

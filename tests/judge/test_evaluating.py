@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from itaudit.analysis.table import Table
+from itaudit.analysis.words import word_texts
 from itaudit.engine.evaluate_stage import evaluate_responses, evaluated, judge_answers
 from itaudit.engine.heart import Cancelled
 from itaudit.engine.model_detectors import Calls
@@ -72,8 +73,12 @@ def texts(server: Server) -> list[str]:
     return [request["messages"][-1]["content"] for request in server.requests]
 
 
+def text(run: Run, label: str, prompt_id: str) -> str:
+    return run.response(label, prompt_id).response
+
+
 def words(run: Run, label: str) -> dict[str, int]:
-    return {prompt.id: len(run.response(label, prompt.id).response.split()) for prompt in run.prompts()}
+    return {prompt.id: len(text(run, label, prompt.id).split()) for prompt in run.prompts()}
 
 
 def test_an_honest_judge_fills_every_table_and_its_scores_are_told(run: Run) -> None:
@@ -98,6 +103,9 @@ def test_an_honest_judge_fills_every_table_and_its_scores_are_told(run: Run) -> 
     assert pair["preferred"].value == pytest.approx((longer + (7 - longer - shorter) / 2) / 7)
     order = row(found["judge_order"], model="sft")
     assert order["order_decides"].value == 0 and order["shown_first"].value == 0.5 and order["verdict"] == "not apart"
+    # This judge goes by length alone.
+    unlike = [id for id in sft if len(word_texts(text(run, "sft", id))) != len(word_texts(text(run, "lft", id)))]
+    assert order["longer"].value > 0.8 and order["longer"].prompts == len(unlike)
     for failures in found["judge_failures"].rows:
         assert failures["asked"] == failures["judged"] > 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from itaudit.analysis.intervals import Estimate
-from itaudit.analysis.table import Column, Table
+from itaudit.analysis.table import Column, Table, Value
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.shift_tables import tables
 from itaudit.experiments.spec import Planned
@@ -46,6 +46,18 @@ def test_a_ladder_is_told_with_its_multiples_and_rises(written: Written) -> None
         "SFT's KL as a multiple of LFT's: published for LLaMA-2-7B, Alpaca, 4.0 to 5.8 at 1,000 to 52,000 instances "
         "(KL over the top 30 tokens); here, 3.3 to 6.7 at 10 to 40 instances (KL over the whole vocabulary)."
     )
+
+
+def test_published_multiples_stand_beside_those_over_the_same_tokens(tmp_path: Path) -> None:
+    columns = tuple(Column(key, key) for key in ("from", "times", "over"))
+    rows: list[dict[str, Value]] = [
+        {"from": "published: some", "times": 4.0, "over": "top 30 tokens"},
+        {"from": "here: other", "times": Estimate(8.0, 7.0, 9.0, 9), "over": "top 30 tokens"},
+        {"from": "here: other", "times": Estimate(99.0, 90.0, 110.0, 9), "over": "whole vocabulary"},
+    ]
+    subject = subject_of(make_experiment(tmp_path, MODELS, lambda *_: {"p": (9, 0, 1, 1.0)}))
+    (told,) = summary_of(subject, [Table("published_ladder", "", columns, tuple(rows))])
+    assert told == "Published for some, over the top 30 tokens: SFT's KL is 4.0 times LFT's; here it is 8.0."
 
 
 def test_models_of_a_kind_are_told_not_apart(tmp_path: Path) -> None:
