@@ -62,16 +62,17 @@ def test_what_cannot_be_told_is_none_with_its_reason(
     json.dumps(asdict(told), allow_nan=False)
 
 
-def test_two_prompts_alike_have_an_interval_of_one_point_and_no_nan() -> None:
-    told = lift([2, 2], [1, 1], nulls=[np.ones((2, 99))])
+def test_prompts_alike_have_an_interval_of_one_point_and_no_nan() -> None:
+    told = lift([2] * 6, [1] * 6, nulls=[np.ones((6, 99))])
     assert (told.low, told.lift, told.high) == (2, 2, 2)
     json.dumps(asdict(told), allow_nan=False)
 
 
 def test_prompts_that_vary_less_than_chance_does_have_no_interval() -> None:
     rng = np.random.default_rng(0)
-    told = lift([3, 3, 3.1], [1, 1, 1], nulls=[np.tile(rng.uniform(0.2, 4, 199), (3, 1)) + rng.random((3, 199)) / 99])
-    assert told.lift == pytest.approx(9.1 / 3)
+    chance = np.tile(rng.uniform(0.2, 4, 199), (6, 1)) + rng.random((6, 199)) / 99
+    told = lift([3, 3, 3, 3, 3, 3.1], [1] * 6, nulls=[chance])
+    assert told.lift == pytest.approx(18.1 / 6)
     assert (told.low, told.high, told.reason) == (None, None, "too few unlike prompts")
 
 

@@ -14,6 +14,7 @@ import pytest
 from itaudit.data.edited import EditedDataset
 from itaudit.data.load import load
 from itaudit.data.overlay import Overlay
+from itaudit.engine.batch_worker import main
 from itaudit.errors import UserError
 from itaudit.runs.status import read_status
 from itaudit.simplify.batch import Batch, BatchStatus, batches, estimate
@@ -208,21 +209,18 @@ def test_a_server_that_is_gone_stops_the_batch_and_a_resume_goes_on(tmp_path: Pa
     assert rows_on_disk(batch) == Counter(range(40))
 
 
-@pytest.mark.slow
 def test_a_batch_is_the_work_of_one_model_where_nobody_named_one(tmp_path: Path) -> None:
     with serving(shorter) as server, serving(shorter) as other:
         server.models, other.models = ["small"], ["large"]
         server.replies = [shorter, sends("busy", 503, "text/plain")]
         batch = Batch.create(dataset(tmp_path, 4), range(4), by_server(server, model="", concurrency=1), "one")
-        batch.start()
-        assert "1 have no answer" in finish(batch).error
+        assert main([str(batch.folder)]) == 1 and "1 have no answer" in batch.status().error
         batch.resettle(by_server(other, model=""), batch.task.prompt)
-        batch.start()
-        assert "endpoint:small has begun it, and the server has large" in finish(batch).error
+        assert main([str(batch.folder)]) == 1
+        assert "endpoint:small has begun it, and the server has large" in batch.status().error
         assert other.requests == [] and batch.engine == "endpoint:small"
         other.models = ["small"]
-        batch.start()
-        assert (status := finish(batch)).state == "done", status
+        assert main([str(batch.folder)]) == 0 and batch.status().state == "done"
         assert len(other.requests) == 1
 
 
