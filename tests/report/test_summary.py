@@ -57,7 +57,8 @@ def test_published_multiples_stand_beside_those_over_the_same_tokens(tmp_path: P
     ]
     subject = subject_of(make_experiment(tmp_path, MODELS, lambda *_: {"p": (9, 0, 1, 1.0)}))
     (told,) = summary_of(subject, [Table("published_ladder", "", columns, tuple(rows))])
-    assert told == "Published for some, over the top 30 tokens: SFT's KL is 4.0 times LFT's; here it is 8.0."
+    over = "(KL over the top 30 tokens)"
+    assert told == f"SFT's KL as a multiple of LFT's: published for some, 4.0 {over}; here, 8.0 {over}."
 
 
 def test_models_of_a_kind_are_told_not_apart(tmp_path: Path) -> None:
