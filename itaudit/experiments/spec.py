@@ -275,7 +275,7 @@ def _resolved(
     models: dict[str, Any] = {}
     for name, variant in variants.items():
         where = _told(str(path), name, variants)
-        size = (variant.sizes or matrix.sizes or [None])[0]
+        size = next(iter(variant.sizes or matrix.sizes), None)
         asked = _recipe_table(plain, variant, size, matrix.seeds[0])
         made = recipe_table(with_files(check_recipe(asked, where), path))
         models |= made["models"]

@@ -110,8 +110,8 @@ class Proof:
         total = len(self.plan.units())
         try:
             done = len(self.units())
-        except UserError as error:
-            return ProofStatus("failed", 0, total, error=str(error))
+        except UserError as unread:
+            return ProofStatus("failed", 0, total, error=str(unread))
         if told is None:
             return ProofStatus("done" if done >= total else "new", done, total)
         state, error = told.state, told.error

@@ -20,6 +20,7 @@ from itaudit.experiments import jobs
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.progress import progress_of
 from itaudit.experiments.shift_tables import tables as shift_tables
+from itaudit.experiments.shift_totals import tuned_on
 from itaudit.experiments.spec import spec_of
 from itaudit.recipe import Recipe, recipe_table
 from itaudit.runs.run import BASE, Run
@@ -125,6 +126,20 @@ def test_a_size_that_the_dataset_lacks_is_no_run_of_fewer_instances(
     error = progress_of(experiment).error
     assert "4,000 is more than the" in error
     assert ("experiment.sizes: 4,000" in error) is told
+
+
+def test_a_run_of_a_size_is_tuned_on_so_many_whatever_transforms_leave_out(
+    make_experiment: Callable[..., Experiment],
+) -> None:
+    experiment = make_experiment(
+        # Three of the eight, and one of the first two.
+        variants={"long": {"data": {"transforms": ["words:at_least=10"]}}},
+        experiment={"sizes": [2, 3]},
+        models={"sft": {"method": "sft", "batch_size": 4, "micro_batch_size": 2, "epochs": 1.0}},
+    )
+    assert work_on_experiment(experiment) == 0
+    assert [(cell.size, tuned_on(cell)) for cell in experiment.cells() if not cell.is_base] == [(2, 2), (3, 3)]
+    assert [len(cell.run.dataset) for cell in experiment.cells() if cell.is_base] == [2, 3]
 
 
 @pytest.mark.slow
