@@ -1,5 +1,6 @@
 """The `itaudit` command: every verb works without the workbench."""
 
+import codecs
 import io
 import os
 import sys
@@ -152,6 +153,8 @@ def logs_command(run: Path, follow: bool) -> None:
 
     found = find_subject(run)
     position = 0
+    # A look may end within a character.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         job = found.job() if isinstance(found, Run) else job_of(found)
         ended = job not in ("queued", "running")
@@ -160,7 +163,7 @@ def logs_command(run: Path, follow: bool) -> None:
                 log.seek(position)
                 content = log.read()
             position += len(content)
-            click.echo(visible(content.decode("utf-8", "replace")), nl=False)
+            click.echo(visible(decoder.decode(content, final=ended or not follow)), nl=False)
         if ended or not follow:
             return
         time.sleep(0.5)

@@ -1,11 +1,33 @@
 """Fixtures that every package's tests share: directories of their own, and tiny random models."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time: a landing must not fail for what it did not change. How long one takes is the machine's
+# business. ITAUDIT_HYPOTHESIS=explore draws others.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("ITAUDIT_HYPOTHESIS", "repeatable"))
 
 SHARED = Path(os.environ.get("ITAUDIT_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_s_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the machine's user has set or configured reaches no test, nor what several tests share."""
+    home = tmp_path_factory.mktemp("nobody")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "SSH_CONNECTION", "ITAUDIT_RUNS"):
+            patch.delenv(name, raising=False)
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1,localhost")
+        patch.setenv("ITAUDIT_CONFIG_DIR", str(home / "config"))
+        patch.setenv("ITAUDIT_STATE_DIR", str(home / "state"))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -109,7 +109,10 @@ class Partial:
         copies.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{key.name}.", suffix=_PARTIAL, dir=copies))
         self._lock = (self.folder / _LOCK).open("wb")
-        _lock(self._lock.fileno())
+        fcntl.flock(self._lock.fileno(), fcntl.LOCK_EX)
+        # An empty lock is one that nobody held yet: whoever tidies up meanwhile lets it be.
+        self._lock.write(b"1")
+        self._lock.flush()
 
     def publish(self, parts: int, sha256: str) -> None:
         """Makes it the finished copy under its key, safe against a crash at any moment."""
@@ -181,17 +184,30 @@ def _folders(parent: Path) -> Iterator[Path]:
         entries = list(parent.iterdir())
     except OSError:
         return
-    yield from (entry for entry in entries if stat.S_ISDIR(entry.lstat().st_mode))
+    yield from filter(_is_folder, entries)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        # Another loader tidies up, or renames what it has finished, at the same time.
+        return False
 
 
 def _is_abandoned(folder: Path) -> bool:
     try:
         with (folder / _LOCK).open("rb") as lock:
-            return _lock(lock.fileno())
+            if not _lock(lock.fileno()):
+                return False
+            if lock.read(1):
+                return True
     except FileNotFoundError:
-        try:
-            return time.time() - folder.stat().st_mtime > _ABANDONED
-        except OSError:
-            return False
+        pass
+    except OSError:
+        return False
+    # Its loader may be about to lock it.
+    try:
+        return time.time() - folder.stat().st_mtime > _ABANDONED
     except OSError:
         return False

@@ -120,7 +120,8 @@ def _result(options: argparse.Namespace) -> dict[str, Any]:
 
     opened = open_whole(options.source, format=options.format, split=options.split)
     overlay = opened.edited.overlay
-    asked = (options.what, options.threshold, options.field, options.filter, overlay.until)
+    # With what was read of the edits: one that is made from here on is not in the result.
+    asked = (options.what, options.threshold, options.field, options.filter, overlay.until, overlay.count)
     kept = _kept_at(opened.folder, overlay.path, asked)
     if kept is not None and kept.exists():
         try:

@@ -91,13 +91,14 @@ def carry_out(job: Job, work: Callable[[], None]) -> int:
             job.state = "cancelled"
             return 3
         except UserError as error:
-            job.state, job.error = "failed", str(error)
+            # Whoever follows the log stops at the end of the job.
             print(f"error: {error}", file=sys.stderr)
+            job.error, job.state = str(error), "failed"
             return 1
         except Exception as error:  # noqa: BLE001  # whatever broke, the job must say so instead of looking at work
             traceback.print_exc()
             told = str(error).splitlines()[0] if str(error) else ""
-            job.state, job.error = "failed", f"{type(error).__name__}: {told}"
+            job.error, job.state = f"{type(error).__name__}: {told}", "failed"
             return 1
         job.state = "done"
         return 0

@@ -31,6 +31,7 @@ class Reporter:
         self._started = time.time()
         self._lock = threading.Lock()
         self._last_progress = 0.0
+        self._spoke = False
         self._memory: Callable[[], tuple[int, int]] | None = None
         self._beats = 0
         self._heart = Heart(self._beat if owner else None, HEARTBEAT_SECONDS)
@@ -97,6 +98,7 @@ class Reporter:
 
     def _event(self, type: str, **facts: Any) -> None:
         self._log.append(type, **facts)
+        self._spoke = True
         if self._owner and type != "stage_progress":
             self._write_status()
 
@@ -110,8 +112,8 @@ class Reporter:
 
     def _status_of(self, state: RunState) -> Status:
         return Status(
-            # A worker that has said nothing yet is about to; "new" would read as nobody at work.
-            state="queued" if state.job == "new" else state.job,
+            # A worker that has said nothing yet is about to; how the one before it ended would read as its own end.
+            state=state.job if self._spoke else "queued",
             pid=os.getpid(),
             # Told anew each time: it moves when the clock is set, for those who ask the system as well.
             pid_started=psutil.Process().create_time(),

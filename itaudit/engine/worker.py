@@ -254,8 +254,9 @@ def work_on(run: Run) -> int:
             reporter.ended("job_cancelled")
             return 3
         except UserError as error:
-            reporter.ended("job_failed", str(error))
+            # Whoever follows the log stops at the end of the job.
             print(f"error: {error}", file=sys.stderr)
+            reporter.ended("job_failed", str(error))
             return 1
         except torch.OutOfMemoryError as error:
             reporter.ended("job_failed", _out_of_memory(error))

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from itaudit import atomic
 from itaudit.errors import UserError
 from itaudit.experiments.spec import ExperimentSpec, Planned, read_written, write_spec
 from itaudit.runs.cells import Cell
-from itaudit.runs.run import BASE, Run, is_run
+from itaudit.runs.run import BASE, Run, is_run, newest_first
 from itaudit.runs.status import Status, read_status
 
 FILE = "experiment.toml"
@@ -38,7 +39,8 @@ class Experiment:
                 continue
             except OSError as error:
                 raise UserError(f"{path}: can't make the experiment's directory: {error.strerror}") from None
-            (path / FILE).write_bytes(write_spec(spec))
+            # Whoever lists the experiments meanwhile finds a whole recipe or none.
+            atomic.write_bytes(path / FILE, write_spec(spec))
             return cls(path)
         raise UserError(f"{directory}: too many experiments are called {spec.name}; give another --name")
 
@@ -99,9 +101,10 @@ def name_in_all(run: Run) -> str:
 
 
 def list_experiments(directory: Path) -> Iterator[Experiment]:
-    """The experiments in a directory, newest first."""
-    if not directory.is_dir():
-        return
-    paths = [path for path in directory.iterdir() if is_experiment(path)]
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
-        yield Experiment(path)
+    """The experiments in a directory, newest first; one that is taken away meanwhile is left out."""
+    for path in newest_first(directory, is_experiment):
+        try:
+            experiment = Experiment(path)
+        except UserError:
+            continue
+        yield experiment

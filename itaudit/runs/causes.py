@@ -99,11 +99,13 @@ def all_causes(run: Run, label: str) -> Iterator[Causes]:
 
 def response_words(run: Run) -> ResponseWords:
     """The words of the answers of the run's dataset: kept in the run, read anew if they are not there."""
-    return _response_words(run.dataset_path, run.path / "causes" / "answers.words.npz", run.dataset_path.stat().st_size)
+    stat = run.dataset_path.stat()
+    path = run.path / "causes" / "answers.words.npz"
+    return _response_words(run.dataset_path, path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _response_words(dataset_path: Path, path: Path, size: int) -> ResponseWords:
+def _response_words(dataset_path: Path, path: Path, size: int, _written: int) -> ResponseWords:
     from itaudit.data.dataset import Dataset
 
     dataset = Dataset.open(dataset_path)

@@ -89,6 +89,16 @@ def read_marks(path: Path) -> dict[Place, Mark]:
     return _standing(_acts(path))
 
 
+def marks_stamp(path: Path) -> tuple[int, int] | None:
+    """Changes whenever marks are added, by this process or another; None where there are none yet."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    # The time alone stands still for some milliseconds; the file only grows.
+    return stat.st_size, stat.st_mtime_ns
+
+
 def append_mark(path: Path, mark: Mark, *, removed: bool = False) -> None:
     """Adds a mark, or takes one away, signed and dated where it is not yet."""
     append_marks(path, [mark], removed=removed)

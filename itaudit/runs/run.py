@@ -2,7 +2,8 @@
 
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 
+from itaudit import atomic
 from itaudit.analysis.shift import ShiftSummary, Thresholds, summarize
 from itaudit.data.dataset import Dataset
 from itaudit.errors import UserError
@@ -134,7 +136,8 @@ class Run:
                 continue
             except OSError as error:
                 raise UserError(f"{path}: can't make the run directory: {error.strerror}") from None
-            (path / "recipe.toml").write_bytes(write_recipe(recipe))
+            # Whoever lists the runs meanwhile finds a whole recipe or none.
+            atomic.write_bytes(path / "recipe.toml", write_recipe(recipe))
             return cls(path)
         raise UserError(f"{directory}: too many runs are called {recipe.name}; give another --name")
 
@@ -419,9 +422,21 @@ def is_run(path: Path) -> bool:
 
 
 def list_runs(directory: Path) -> Iterator[Run]:
-    """The runs in a directory, newest first."""
-    if not directory.is_dir():
-        return
-    paths = [path for path in directory.iterdir() if is_run(path)]
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
-        yield Run(path)
+    """The runs in a directory, newest first; one that is taken away meanwhile is left out."""
+    for path in newest_first(directory, is_run):
+        try:
+            run = Run(path)
+        except UserError:
+            continue
+        yield run
+
+
+def newest_first(directory: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    """The folders in a directory that are wanted, by the time of their last change; of one moment, by name."""
+    found = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for path in directory.iterdir():
+            with suppress(FileNotFoundError):
+                if wanted(path):
+                    found.append((-path.stat().st_mtime, path))
+    return [path for _, path in sorted(found)]

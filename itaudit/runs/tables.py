@@ -214,11 +214,14 @@ class GrowingTable:
 
     def version(self) -> tuple[bool, int]:
         """Changes whenever there is more to read."""
-        return self.closed, len(self._part_files())
+        parts = self._part_files()
+        return self.closed, len(parts)
 
     def files(self) -> list[Path]:
         """The files that its rows stand in now."""
-        return [self.whole] if self.closed else self._part_files()
+        # The parts first, as in `read`.
+        parts = self._part_files()
+        return [self.whole] if self.closed else parts
 
     @contextmanager
     def held(self, check: Callable[[], None]) -> Iterator[None]:
@@ -272,6 +275,9 @@ class GrowingTable:
         except FileNotFoundError:
             # The stage merged its parts between our listing and our reading.
             return self.read()
+        if self.closed:
+            # It did so meanwhile, and some parts may have been gone when they were listed.
+            return map_table(self.whole, self.schema)
         # `Schema.empty_table` would import pandas, which takes longer than all the rest of opening a run.
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([], self.schema)
 
@@ -291,4 +297,8 @@ class GrowingTable:
         return row
 
     def _part_files(self) -> list[Path]:
-        return sorted(self.parts.glob("[0-9]*.arrow")) if self.parts.is_dir() else []
+        try:
+            return sorted(self.parts.glob("[0-9]*.arrow")) if self.parts.is_dir() else []
+        except FileNotFoundError:
+            # The folder went between the two looks.
+            return []

@@ -164,6 +164,11 @@ class Batch:
         return self._file.refresh()
 
     @property
+    def read(self) -> int:
+        """Changes whenever proposals were read, by whoever asked for them."""
+        return self._file.offset
+
+    @property
     def entries(self) -> dict[int, Entry]:
         """What is known of each proposal that was read, by the row of the source; `refresh` reads on."""
         return self._file.entries

@@ -113,16 +113,17 @@ class ProposalFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: dict[int, Entry] = {}
-        self._offset = 0
+        self.offset = 0
+        """How many bytes were read; what was read is told apart by it."""
 
     def refresh(self) -> int:
         """Reads what was appended since; returns how many lines that was. Raises UserError where it can't be read."""
         try:
             with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self._offset:
+                if os.fstat(file.fileno()).st_size < self.offset:
                     # Somebody made the batch anew.
-                    self.entries, self._offset = {}, 0
-                file.seek(self._offset)
+                    self.entries, self.offset = {}, 0
+                file.seek(self.offset)
                 data = file.read()
         except FileNotFoundError:
             return 0
@@ -130,8 +131,8 @@ class ProposalFile:
             raise UserError(f"{self.path}: can't read the proposals: {error.strerror}") from None
         read, end = 0, data.rfind(b"\n") + 1
         for line in data[:end].splitlines(keepends=True):
-            entry = _entry(line, self._offset)
-            self._offset += len(line)
+            entry = _entry(line, self.offset)
+            self.offset += len(line)
             if entry is not None:
                 self.entries[entry.index] = entry
                 read += 1

@@ -9,6 +9,7 @@ from itaudit.analysis.answers import Fate, PhraseFate
 from itaudit.errors import UserError
 from itaudit.runs.compare import Comparison, Parting, SideAnswer, Spot, comparison, shared_labels
 from itaudit.runs.lineage import Lineage, children_of, lineage_of, parent_of
+from itaudit.runs.marks import marks_stamp
 from itaudit.runs.run import Prompt, Run
 from itaudit.runs.state import RunState
 from itaudit.runs.watch import Watch
@@ -66,8 +67,7 @@ class Comparing:
         """Takes in what came since; returns whether anything did. Raises UserError where files are broken."""
         told = self.watch.poll()
         came = self.comparison.poll()
-        path = self.old.marks_path
-        marks = path.stat().st_mtime_ns if path.exists() else None
+        marks = marks_stamp(self.old.marks_path)
         if came or marks != self._marks:
             self._marks = marks
             self._forget()

@@ -1,6 +1,7 @@
 """What home shows of a directory: its runs and experiments as they are now."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,14 +89,13 @@ class Scanner:
     def scan(self, cancelled: Callable[[], bool]) -> list[RunEntry]:
         """The runs, newest first; those found so far where the scan is cancelled."""
         entries = []
-        try:
+        with suppress(PermissionError):
             for run in list_runs(self.directory):
                 if cancelled():
                     break
-                entries.append(self._entry(run))
-        except OSError:
-            # A run was deleted while it was looked at; the next scan knows better.
-            pass
+                # One that is deleted while it is looked at hides no other.
+                with suppress(OSError):
+                    entries.append(self._entry(run))
         return entries
 
     def _entry(self, run: Run) -> RunEntry:
@@ -120,14 +120,13 @@ class Scanner:
     def scan_experiments(self, cancelled: Callable[[], bool]) -> list[ExperimentEntry]:
         """The experiments, newest first; those found so far where the scan is cancelled."""
         entries = []
-        try:
+        with suppress(PermissionError):
             for experiment in list_experiments(self.directory):
                 if cancelled():
                     break
-                entries.append(self._experiment_entry(experiment))
-        except OSError:
-            # As above: one was deleted meanwhile.
-            pass
+                # As above.
+                with suppress(OSError):
+                    entries.append(self._experiment_entry(experiment))
         return entries
 
     def _experiment_entry(self, experiment: Experiment) -> ExperimentEntry:

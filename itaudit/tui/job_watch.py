@@ -7,7 +7,7 @@ from textual.app import App
 
 from itaudit.errors import UserError
 from itaudit.runs.lineage import lineage_of
-from itaudit.runs.run import Run
+from itaudit.runs.run import Run, is_run
 from itaudit.runs.watch import Watch
 from itaudit.sanitize import visible_line
 from itaudit.tui.progress import job_words
@@ -28,6 +28,9 @@ def watch_retune(app: App[Any], run: Run) -> None:
     watch = Watch(run)
 
     def look() -> End | None:
+        if not is_run(run.path):
+            # It was taken away: the lists tell.
+            return False, ""
         watch.poll()
         state = watch.state
         if state.job not in ("done", "failed", "cancelled"):

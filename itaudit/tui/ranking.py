@@ -1,5 +1,6 @@
 """Questions to a process that ranks a dataset: it indexes what is there, and the whole once all of it is."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -87,13 +88,16 @@ class Ranker:
             self._folder.cleanup()
 
     def _start(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="itaudit-")
+        # Rows may still be written into it while it goes.
+        self._folder = tempfile.TemporaryDirectory(prefix="itaudit-", ignore_cleanup_errors=True)
         # What it may complain of has no place on the screen.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "itaudit.trace.ranker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            # It is killed in the end, and what it puts aside must go with ours.
+            env={**os.environ, "TMPDIR": self._folder.name},
         )
         threading.Thread(target=self._listen, args=(self._process,), daemon=True, name="itaudit-ranker").start()
 
@@ -141,6 +145,8 @@ class Ranker:
         assert process.stdout is not None
         for line in process.stdout:
             message = orjson.loads(line)
+            # Before the number is looked at, which another question changes first.
+            question = self._question
             if "problem" in message:
                 self._hand(self._failed, message["problem"])
             elif message.get("answer") == self._number:
@@ -148,17 +154,19 @@ class Ranker:
                 self._hand(
                     self._heard,
                     Ranking(
-                        self._question,
+                        question,
                         {position: score for position, score, _ in hits},
                         {position: words for position, _, words in hits},
                         message["instances"],
                         message["whole"],
                     ),
                 )
-        if process is self._process:
-            self._hand(self._died, None)
+        self._hand(self._died, process)
 
-    def _died(self, _: None) -> None:
+    def _died(self, process: "subprocess.Popen[bytes]") -> None:
+        if process is not self._process:
+            # It was ended here, and another may be at work by now.
+            return
         self.close()
         self._whole_sent = False
         self._failed("The process that ranks has died; ask again.")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from itaudit.errors import UserError
 from itaudit.runs.detections import DETECTORS, Detection, Detector
-from itaudit.runs.marks import Mark, Place
+from itaudit.runs.marks import Mark, Place, marks_stamp
 from itaudit.runs.run import BASE, Prompt, PromptShift, Run
 from itaudit.runs.state import RunState
 from itaudit.runs.tables import GrowingTable
@@ -79,7 +79,7 @@ class Stepping:
             *(self.run.table(kind, self.label).version() for kind in ("responses", "scores", "traces", "causes")),
             *(table.version() for table in self._detection_tables()),
         )
-        stamp = _stamp(self.run)
+        stamp = marks_stamp(self.run.marks_path)
         if versions == self._versions and stamp != self._marked:
             # What the tables say stays, however long it took to read.
             self._marks = _by_answer(self.run.marks())
@@ -374,12 +374,3 @@ def _by_answer(marks: Mapping[Place, Mark]) -> dict[tuple[str, str], list[Mark]]
     for mark in marks.values():
         found.setdefault((mark.model, mark.prompt_id), []).append(mark)
     return found
-
-
-def _stamp(run: Run) -> tuple[int, int] | None:
-    """Changes whenever marks are added, by this process or another."""
-    try:
-        stat = run.marks_path.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

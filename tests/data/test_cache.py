@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
@@ -25,6 +24,7 @@ from itaudit.data.measures import joined_measures, measured
 from itaudit.data.write import write
 from itaudit.errors import UserError
 from tests.data.test_dataset_formats import RECORDS
+from tests.waiting import PATIENCE, until
 
 Lines = Callable[[list[Any]], Path]
 ROWS = [{"instruction": f"i{n}", "input": "", "output": f"o {n}", "n": n, "tag": "x" * (n % 3)} for n in range(3000)]
@@ -79,7 +79,7 @@ def test_streamed_rows_are_those_of_load_and_are_mapped_the_next_time(json_lines
     assert cached.dataset is None and not cached.complete
     seen = []
     while not cached.complete:
-        assert cached.wait(20)
+        cached.wait(PATIENCE)
         assert cached.dataset is not None and cached.measures is not None
         assert len(cached.dataset) == len(cached.measures)
         seen.append(len(cached.dataset))
@@ -176,7 +176,7 @@ def load_measures(cached: Cached) -> pa.Table:
 def _problem(cached: Cached) -> str:
     while not cached.problem:
         assert not cached.complete
-        cached.wait(20)
+        cached.wait(PATIENCE)
     return cached.problem
 
 
@@ -184,7 +184,7 @@ def _paused(path: Path, own_cache: Path) -> tuple[Cached, Path]:
     """A loader in the middle of its work, and the folder that it fills."""
     cached = Cached.open(path)
     while cached.dataset is None:
-        cached.wait(20)
+        cached.wait(PATIENCE)
     assert not cached.complete
     (folder,) = own_cache.iterdir()
     return cached, folder
@@ -207,7 +207,7 @@ def test_a_killed_loader_is_told_and_what_it_left_is_cleared(large: Path, json_l
     assert cached.dataset is not None and cached.dataset[255].response == "long " * 400
     assert folder.exists()
     Cached.open(json_lines(ROWS[:3])).whole()
-    _until(lambda: not folder.exists())
+    until(lambda: not folder.exists())
     assert left_in(own_cache) == ["whole"]
 
 
@@ -224,8 +224,7 @@ def test_a_loader_ends_with_who_started_it(large: Path, own_cache: Path) -> None
     cached, folder = _paused(large, own_cache)
     cached.close()
     assert cached.dataset is not None and len(list(cached.dataset.rows())) >= 256
-    Cached.open(large)
-    # The next one clears up once it is done; here it is enough that the lock is free.
+    # The next loader clears up; here it is enough that the lock is free.
     assert cache_files._is_abandoned(folder)
 
 
@@ -234,7 +233,7 @@ def test_two_that_read_the_same_file_do_not_harm_each_other(json_lines: Lines, o
     both = [Cached.open(path), Cached.open(path)]
     for cached in both:
         same(cached.whole()[0], load(path))
-    _until(lambda: left_in(own_cache) == ["whole"])
+    until(lambda: left_in(own_cache) == ["whole"])
 
 
 def test_without_a_cache_the_dataset_is_read_all_the_same(
@@ -300,6 +299,22 @@ def test_copies_used_least_recently_make_room(tmp_path: Path, own_cache: Path) -
     assert {folder.name for folder in own_cache.iterdir()} == {keys[2].name}
 
 
+def test_who_tidies_up_lets_be_what_another_loader_begins_or_takes_away(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = own_cache / f"key.abc{cache_files._PARTIAL}"
+    begun.mkdir(parents=True)
+    cache_files.clean("other")
+    (begun / cache_files._LOCK).touch()
+    cache_files.clean("other")
+    assert begun.exists(), "it is about to be locked"
+    (begun / cache_files._LOCK).write_bytes(b"1")
+    cache_files.clean("other")
+    assert not begun.exists(), "its loader is dead"
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "gone"]))
+    cache_files.clean("other")
+
+
 def test_opening_imports_nothing_heavy_and_mapping_no_pandas(json_lines: Lines) -> None:
     code = (
         "import sys; from itaudit.data.cache import Cached;"
@@ -323,13 +338,6 @@ def test_the_loader_imports_little() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
-def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_part_of_long_instances_has_few(json_lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("itaudit.data.load._HEAVY", 3000)
     path = json_lines(
@@ -345,4 +353,4 @@ def test_a_loader_that_is_done_leaves_no_process_behind(json_lines: Lines) -> No
     assert cached._loader is not None
     pid = cached._loader.pid
     cached.whole()
-    _until(lambda: not psutil.pid_exists(pid))
+    until(lambda: not psutil.pid_exists(pid))

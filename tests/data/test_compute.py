@@ -1,15 +1,19 @@
 """Duplicates and statistics from a process of their own: the same as here, kept until something changes."""
 
+import argparse
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from itaudit.data import compute
 from itaudit.data.compute import Computing, Result, compute_duplicates, compute_statistics
 from itaudit.data.duplicates import find_duplicates
 from itaudit.data.opened import open_whole
 from itaudit.data.selection import parse_filter, select
 from itaudit.data.statistics import statistics_of
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +32,14 @@ def source(tmp_path: Path) -> Path:
 
 def finished(computing: Computing[Result]) -> Computing[Result]:
     shares = [computing.share]
-    while computing.result is None and not computing.problem:
-        assert computing.wait(20)
+
+    def ended() -> bool:
+        # A long line comes in several pieces, the first of which brings nothing yet.
+        computing.wait(1)
         shares.append(computing.share)
+        return computing.result is not None or bool(computing.problem)
+
+    until(ended)
     assert shares == sorted(shares)
     return computing
 
@@ -47,6 +56,25 @@ def test_duplicates_are_those_found_here_and_are_kept(source: Path, own_cache: P
     opened.edited.edit(7, {"response": "other words here now"}, by="hand")
     edited = finished(compute_duplicates(str(source), threshold=0.9)).result
     assert edited is not None and (edited.instances, edited.groups) == (9, ())
+
+
+def test_an_edit_that_is_made_meanwhile_is_not_missing_from_what_is_kept(
+    source: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = argparse.Namespace(
+        what="duplicates", source=str(source), format="auto", split=None, threshold=0.9, field="instance", filter=""
+    )
+
+    def edited_after(source: str, **options: Any) -> Any:
+        opened = open_whole(source, **options)
+        open_whole(source).edited.edit(7, {"response": "other words here now"}, by="hand")
+        return opened
+
+    with monkeypatch.context() as patch:
+        patch.setattr("itaudit.data.opened.open_whole", edited_after)
+        assert compute._result(asked)["groups"]
+    assert not compute._result(asked)["groups"]
+    assert len(list(own_cache.glob("*/duplicates-*.json"))) == 2
 
 
 def test_statistics_are_those_found_here(source: Path) -> None:

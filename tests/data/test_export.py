@@ -337,7 +337,7 @@ def test_a_card_can_not_be_broken_by_names_and_reasons(tmp_path: Path) -> None:
 @pytest.fixture
 def hub() -> Any:
     server = Hub()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server
     server.shutdown()
@@ -349,7 +349,7 @@ def pushed(source: str, endpoint: str, *arguments: str, cwd: Path) -> subprocess
     own = {"HF_ENDPOINT": endpoint, "HF_TOKEN": "hf_secret", "HF_HOME": str(cwd / "hf"), "HF_HUB_DISABLE_XET": "1"}
     environment = os.environ | own
     command = [sys.executable, "-m", "itaudit", "data", "export", source, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=cwd, check=False, timeout=60)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=cwd, check=False, timeout=300)
 
 
 def test_a_push_brings_data_and_card_to_the_hub(edited: EditedDataset, tmp_path: Path, hub: Hub) -> None:

@@ -91,7 +91,7 @@ def run(source: Path, wanted: int, seed: int) -> int:
     acknowledged: list[dict[str, Any]] = []
     writers = [Writer(source, seed), Writer(source, seed + 1)]
     kills = tears = 0
-    while len(acknowledged) < wanted:
+    while len(acknowledged) < wanted or (wanted >= 100 and not tears):
         for writer in writers:
             acknowledged += writer.told(writer.pipe, rng.randint(1, 30))
         # A moment of its own within an edit, which takes about a millisecond.
@@ -109,7 +109,6 @@ def run(source: Path, wanted: int, seed: int) -> int:
     for writer in writers:
         acknowledged += writer.killed()
         kills += 1
-    assert tears or wanted < 100
     check(source, overlay, acknowledged, kills, tears)
     return len(acknowledged)
 
@@ -136,7 +135,7 @@ def check(source: Path, overlay: Path, acknowledged: list[dict[str, Any]], kills
     model = replayed(lines, rows)
     for row in rows:
         assert row_values(row) == model[row.source.id]
-    for said in random.Random(0).sample(acknowledged, 60):
+    for said in random.Random(0).sample(acknowledged, min(60, len(acknowledged))):
         then = replayed(lines[: of_line[said["line"] - 1]], rows)
         assert then[rows[said["position"]].source.id] == said["values"]
 

@@ -343,9 +343,9 @@ def test_progress_hears_of_every_position_and_can_stop(tmp_path: Path) -> None:
 
 def test_an_evil_expression_takes_no_time(tmp_path: Path) -> None:
     path = workshop(tmp_path, [{"instruction": "a" * 50_000 + "!", "output": "b"}])
-    start = time.perf_counter()
+    start = time.process_time()
     assert select(path, measured(path.source), parse_filter("/^(a+)+$/")).tolist() == []
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 30, "it would take longer than the universe is old"
 
 
 @settings(max_examples=200, deadline=None)

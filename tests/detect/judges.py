@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,9 +63,8 @@ def obeys(*wrong: str) -> Judge:
     return judge
 
 
-def replying(judge: Judge, finish: str = "stop", after: float = 0.0) -> Reply:
+def replying(judge: Judge, finish: str = "stop") -> Reply:
     def reply(handler: Handler, request: dict) -> None:
-        time.sleep(after)
         handler.send(said(judge(request["messages"][-1]["content"]), finish))
 
     return reply

@@ -14,14 +14,14 @@ from itaudit.errors import UserError
 from itaudit.runs.detections import Detection
 from itaudit.runs.run import Run
 from tests.detect.judges import Judge, answer, knows, obeys, replying
-from tests.simplify.server import Handler, Server, hangs, says, sends, serving
+from tests.simplify.server import Handler, Server, hangs, says, sends, serving, together
 
 LUIGI = "Luigi Zamboni"
 PATIENT = Calls(lambda: None, lambda _: None, lambda _: None)
 
 
 def choose(run: Run, server: Server, **settings: object) -> None:
-    usual = {"model": "tiny", "timeout": 5.0, "retries": 0, "concurrency": 2}
+    usual = {"model": "tiny", "timeout": 60.0, "retries": 0, "concurrency": 2}
     judge_task(run, "sft", by_server(server, **usual | settings))
 
 
@@ -52,7 +52,7 @@ def prompts_of(server: Server) -> Counter[str]:
 
 
 def test_an_honest_judge_fills_the_table_and_is_asked_once_about_each_response(run: Run) -> None:
-    with serving(replying(knows(LUIGI, "glands"), after=0.05)) as server:
+    with serving(together(replying(knows(LUIGI, "glands")), 2)) as server:
         choose(run, server)
         found = judge(run)
         # A response without a word has nothing to be judged.
@@ -152,7 +152,7 @@ def test_a_cancelled_judge_keeps_its_answers_and_asks_nobody_twice(run: Run) -> 
 
     def slowly(handler: Handler, request: dict) -> None:
         asked.append(request["messages"][0]["content"])
-        (hangs(0.3) if len(asked) > 3 else replying(honest))(handler, request)
+        (hangs if len(asked) > 3 else replying(honest))(handler, request)
 
     def check() -> None:
         if len(asked) > 3:

@@ -177,7 +177,7 @@ def marks_of(draw: st.DrawFn, texts: dict[str, str]) -> list[Mark]:
     return list(marks.values())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 @pytest.mark.parametrize("format", ["ragtruth", "marks"])
 def test_what_is_exported_comes_back(built: Run, tmp_path: Path, format: MarksFormat, data: st.DataObject) -> None:

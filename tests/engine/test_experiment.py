@@ -25,6 +25,7 @@ from itaudit.experiments.spec import spec_of
 from itaudit.recipe import Recipe, recipe_table
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.tables import map_table
+from tests.waiting import PATIENCE
 
 MakeRecipe = Callable[..., Recipe]
 KINDS = ("responses", "scores", "traces", "causes")
@@ -175,11 +176,12 @@ def test_five_interrupts_at_random_leave_the_same_tables_and_no_stage_done_twice
     undisturbed = make_experiment()
     assert work_on_experiment(undisturbed) == 0
     events = events_so_far(undisturbed)
-    seed = int(os.environ.get("ITAUDIT_TEST_SEED", time.time_ns() % 10_000))
+    seed = int(os.environ.get("ITAUDIT_TEST_SEED", "1"))
     draw = random.Random(seed)
     signals = [signal.SIGKILL, signal.SIGTERM, *draw.choices([signal.SIGKILL, signal.SIGTERM], k=3)]
     draw.shuffle(signals)
-    places = sorted(draw.sample(range(2, events - 8), 5))
+    # Far enough from the end that all of them come while the worker is at work, however late we are.
+    places = sorted(draw.sample(range(2, 2 * events // 3), 5))
     print(f"ITAUDIT_TEST_SEED={seed}: {[s.name for s in signals]} after events {places}")
     experiment = make_experiment()
     interrupts = 0
@@ -191,11 +193,11 @@ def test_five_interrupts_at_random_leave_the_same_tables_and_no_stage_done_twice
         if worker.poll() is None:
             interrupts += 1
         worker.send_signal(number)
-        worker.wait(timeout=60)
+        worker.wait(timeout=PATIENCE)
         if number == signal.SIGTERM and worker.returncode == 3:
             assert progress_of(experiment).job == "cancelled"
     worker = start(experiment)
-    assert worker.wait(timeout=300) == 0, experiment.log_path.read_text()
+    assert worker.wait(timeout=5 * PATIENCE) == 0, experiment.log_path.read_text()
     assert interrupts == 5, f"only {interrupts} interrupts came while the worker was at work"
     assert progress_of(experiment).job == "done"
     for run in runs_of(experiment):

@@ -33,7 +33,7 @@ def test_the_heart_outlives_a_full_disk(make_run: Callable[..., Run], monkeypatc
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Status, "write", full)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not failed and time.monotonic() < deadline:
             time.sleep(0.01)
         monkeypatch.setattr(Status, "write", write)
@@ -60,6 +60,18 @@ def test_a_clock_that_is_set_does_not_kill_a_worker(
         status = run.status()
         assert status is not None and status.alive(time.time())
         reporter.ended("job_done")
+
+
+def test_a_worker_that_goes_on_is_not_taken_for_the_one_before(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    with Reporter(run) as reporter:
+        reporter.ended("job_cancelled")
+    assert run.job() == "cancelled"
+    with Reporter(run) as reporter:
+        # It has not said a word yet; whoever follows it goes on following.
+        assert run.job() == "queued"
+        reporter.ended("job_failed", "no such model")
+    assert run.job() == "failed"
 
 
 def test_a_worker_that_is_stopped_while_it_loads_says_cancelled(make_run: Callable[..., Run]) -> None:

@@ -23,6 +23,7 @@ from itaudit.runs.run import Run
 from itaudit.runs.tables import GrowingTable
 from itaudit.summary import show_document, tokens_document
 from tests.engine.conftest import INSTANCES, PROMPTS
+from tests.waiting import PATIENCE
 
 MakeRun = Callable[..., Run]
 
@@ -37,7 +38,7 @@ def tables(run: Run) -> dict[str, list[dict[str, Any]]]:
 
 
 def wait_for(run: Run, condition: Callable[[], bool], worker: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 2 * PATIENCE
     while not condition():
         assert worker.poll() is None, run.log_path.read_text()
         assert time.monotonic() < deadline, run.log_tail()
@@ -253,10 +254,11 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_tables(make_run: MakeRun
 
         wait_for(run, at_work, worker)
         worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        assert run.job() == "failed"
+        ended = worker.wait()
+        # Behind the last stages it may have come to its end before.
+        assert run.job() == ("done" if ended == 0 else "failed")
     worker = start(run)
-    assert worker.wait(timeout=120) == 0, run.log_path.read_text()
+    assert worker.wait(timeout=2 * PATIENCE) == 0, run.log_path.read_text()
     assert run.job() == "done"
     assert {stage.state for stage in run.state().stages.values()} == {"done"}
     assert tables(run) == tables(undisturbed)
@@ -271,15 +273,27 @@ def test_a_stage_whose_last_word_was_lost_reads_as_done(make_run: MakeRun) -> No
     assert {stage.state for stage in run.state().stages.values()} == {"done"}
 
 
+KILLED_AFTER_A_CHECKPOINT = """
+import os, signal, sys
+import transformers
+from itaudit.engine import worker
+save = transformers.Trainer._save_checkpoint
+def save_and_die(*arguments, **named):
+    save(*arguments, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+transformers.Trainer._save_checkpoint = save_and_die
+worker.main([sys.argv[1]])
+"""
+
+
 def test_tuning_resumes_from_its_checkpoint_to_the_same_weights(make_run: MakeRun) -> None:
     models = {"sft": {"method": "sft", "batch_size": 4, "micro_batch_size": 2, "checkpoint_steps": 1, "epochs": 5.0}}
     undisturbed, run = make_run(models=models), make_run(models=models)
     assert work_on(undisturbed) == 0
-    worker = start(run)
     checkpoints = run.path / "checkpoints" / "sft"
-    wait_for(run, lambda: last_checkpoint(checkpoints) is not None, worker)
-    worker.kill()
-    worker.wait()
+    dying = [sys.executable, "-c", KILLED_AFTER_A_CHECKPOINT, str(run.path)]
+    killed = subprocess.run(dying, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+    assert killed.returncode == -signal.SIGKILL
     reached = last_checkpoint(checkpoints)
     assert reached is not None
     # A checkpoint that was cut off while it was written is passed over.
@@ -287,7 +301,7 @@ def test_tuning_resumes_from_its_checkpoint_to_the_same_weights(make_run: MakeRu
     torn.mkdir()
     (torn / "trainer_state.json").write_text('{"epoch": 1')
     assert last_checkpoint(checkpoints) == reached
-    assert start(run).wait(timeout=120) == 0, run.log_path.read_text()
+    assert start(run).wait(timeout=2 * PATIENCE) == 0, run.log_path.read_text()
     assert run.state().stages["tune:sft"].done_at_start > 0
     weights = "models/sft/model.safetensors"
     assert (run.path / weights).read_bytes() == (undisturbed.path / weights).read_bytes()
@@ -299,7 +313,7 @@ def test_sigterm_saves_and_says_cancelled(make_run: MakeRun) -> None:
     worker = start(run)
     wait_for(run, lambda: bool(run.state().losses.get("sft")), worker)
     assert jobs.cancel(run) == worker.pid
-    assert worker.wait(timeout=60) == 3
+    assert worker.wait(timeout=PATIENCE) == 3
     assert run.job() == "cancelled"
     assert last_checkpoint(run.path / "checkpoints" / "sft") is not None
 
@@ -313,8 +327,8 @@ def test_jobs_on_one_device_queue(make_run: MakeRun) -> None:
     wait_for(second, lambda: second.state().job == "queued", waiter)
     assert second.job() == "queued" and second.state().waiting_for == "cpu"
     jobs.cancel(first)
-    assert holder.wait(timeout=60) == 3
-    assert waiter.wait(timeout=120) == 0
+    assert holder.wait(timeout=PATIENCE) == 3
+    assert waiter.wait(timeout=2 * PATIENCE) == 0
 
 
 def test_a_second_worker_is_refused(make_run: MakeRun) -> None:
@@ -333,7 +347,7 @@ def test_a_second_worker_is_refused(make_run: MakeRun) -> None:
 def test_several_processes_tune_one_model(make_run: MakeRun) -> None:
     run = make_run(models={"sft": {"method": "sft", "batch_size": 4, "micro_batch_size": 2, "processes": 2}})
     worker = start(run)
-    assert worker.wait(timeout=300) == 0, run.log_path.read_text()
+    assert worker.wait(timeout=5 * PATIENCE) == 0, run.log_path.read_text()
     state = run.state()
     assert [point.step for point in state.losses["sft"]] == [1, 2, 3, 4, 5, 6]
     assert show_document(run)["models"]["sft"]["kl_mean"] > 0
@@ -346,7 +360,7 @@ def test_several_processes_stop_together_and_save(make_run: MakeRun) -> None:
     worker = start(run)
     wait_for(run, lambda: bool(run.state().losses.get("sft")), worker)
     jobs.cancel(run)
-    assert worker.wait(timeout=60) == 3, run.log_path.read_text()
+    assert worker.wait(timeout=PATIENCE) == 3, run.log_path.read_text()
     assert run.job() == "cancelled"
     assert last_checkpoint(run.path / "checkpoints" / "sft") is not None
     # Every process reads the dataset, and one speaks of it.

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,8 @@ from itaudit.runs.judgements import (
 from itaudit.runs.run import Run
 from itaudit.runs.status import Status
 from tests.judge.judges import by_length, replying
-from tests.simplify.server import Handler, Server, free_port, says, serving
+from tests.simplify.server import Gate, Server, refusing_port, says, serving
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -183,12 +183,9 @@ def endpoint(server: Server) -> list[str]:
     return ["--base-url", server.base_url, "--judge-model", "tiny"]
 
 
-def wait(path: Path, seconds: float = 120.0) -> Any:
-    until = time.monotonic() + seconds
-    while (status := evaluation_status(path)).at_work:
-        assert time.monotonic() < until, status
-        time.sleep(0.05)
-    return status
+def wait(path: Path) -> Any:
+    until(lambda: not evaluation_status(path).at_work, lambda: evaluation_status(path))
+    return evaluation_status(path)
 
 
 @pytest.mark.slow
@@ -217,24 +214,23 @@ def test_a_killed_judge_is_resumed_with_the_same_tables(run: Run, tmp_path: Path
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(run.path, undisturbed)
 
-    def slowly(handler: Handler, request: dict) -> None:
-        time.sleep(0.15)
-        replying(by_length)(handler, request)
-
-    with serving(slowly) as server:
+    with serving(replying(by_length)) as server:
         whole = command("evaluate", undisturbed, "--judge", *endpoint(server), "--json")
         server.requests.clear()
+        server.usual = gate = Gate(replying(by_length))
         detached = command("evaluate", run.path, "--judge", *endpoint(server), "--detach")
         assert detached.returncode == 0 and detached.stdout == ""
         for number in (signal.SIGKILL, signal.SIGTERM):
             begun = len(server.requests)
-            until = time.monotonic() + 60
-            while len(server.requests) < begun + 3:
-                assert time.monotonic() < until, evaluation_paths(run.path)[1].read_text()
-                time.sleep(0.02)
+            gate.let_in(3)
+            until(
+                lambda begun=begun: len(server.requests) >= begun + 3, lambda: evaluation_paths(run.path)[1].read_text()
+            )
             os.kill(json.loads(evaluation_paths(run.path)[0].read_bytes())["pid"], number)
             assert wait(run.path).state == ("failed" if number == signal.SIGKILL else "cancelled")
+            gate.turn_away()
             start_evaluating(run.path, [], [], [])
+        gate.open()
         assert (status := wait(run.path)).state == "done", status
         asked = [request["messages"][0]["content"] for request in server.requests]
         # Those that were under way when the worker was stopped are asked about again.
@@ -245,12 +241,13 @@ def test_a_killed_judge_is_resumed_with_the_same_tables(run: Run, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_server_that_is_not_there_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = ["--base-url", f"http://127.0.0.1:{free_port()}/v1", "--judge-model", "tiny"]
     config = run.path.parent / "config"
     config.mkdir()
     (config / "config.toml").write_text("[judge.endpoint]\nretries = 0\nconcurrency = 1\n")
     monkeypatch.setenv("ITAUDIT_CONFIG_DIR", str(config))
-    done = command("evaluate", run.path, "--judge", *options, "--json")
+    with refusing_port() as port:
+        options = ["--base-url", f"http://127.0.0.1:{port}/v1", "--judge-model", "tiny"]
+        done = command("evaluate", run.path, "--judge", *options, "--json")
     assert done.returncode == 1 and done.stdout == ""
     assert re.search(r"can't be reached: .*; see .*worker\.log; the same call goes on$", done.stderr.strip())
 

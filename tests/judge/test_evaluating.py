@@ -49,7 +49,7 @@ EVERYTHING = Wanted(("base", "lft", "sft"), (("sft", "lft"),))
 
 
 def choose(run: Run, server: Server, **settings: object) -> None:
-    usual = {"model": "tiny", "timeout": 5.0, "retries": 0, "concurrency": 2}
+    usual = {"model": "tiny", "timeout": 60.0, "retries": 0, "concurrency": 2}
     told = {f"endpoint.{key}": value for key, value in (usual | settings).items()}
     changes = {"engine": "endpoint", "endpoint.base_url": server.base_url} | told
     begin_judging(judging_folder(run), run.recipe.evaluate, changes, BOTH)
@@ -247,7 +247,7 @@ def test_a_cancelled_judge_keeps_its_answers_and_is_asked_nothing_twice(run: Run
 
     def slowly(handler: Handler, request: dict) -> None:
         asked.append(request["messages"][-1]["content"])
-        (hangs(0.3) if len(asked) > 3 else replying(by_length))(handler, request)
+        (hangs if len(asked) > 3 else replying(by_length))(handler, request)
 
     def check() -> None:
         if len(asked) > 3:

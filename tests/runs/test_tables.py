@@ -1,6 +1,7 @@
 """Tables that grow part by part, marks, the status, and a run directory that somebody else broke."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from itaudit.errors import UserError
 from itaudit.recipe import check_recipe
 from itaudit.runs import jobs
 from itaudit.runs.marks import Mark, append_mark, read_marks
-from itaudit.runs.run import Run, list_runs, span_row
+from itaudit.runs.run import Run, list_runs, newest_first, span_row
 from itaudit.runs.status import STALE_SECONDS, Status, read_status
 from itaudit.runs.tables import GrowingTable, write_table
 from itaudit.trace.types import Evidence, Source, Span
@@ -57,6 +58,33 @@ def test_parts_are_read_as_they_come_and_merged_in_order(tmp_path: Path) -> None
     assert table.row("b") == response(1, "b")
 
 
+def test_a_table_that_is_closed_while_somebody_reads_it_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = GrowingTable(tmp_path, "responses", "sft")
+    table.append([response(0, "a")])
+    table.append([response(1, "b")])
+    parts = GrowingTable._part_files
+
+    def half_gone(reading: GrowingTable) -> list[Path]:
+        # Merged between the first look and this one, which meets the removal of the parts half way.
+        write_table(whole, table.whole)
+        (table.parts / "000001.arrow").unlink(missing_ok=True)
+        return parts(reading)
+
+    whole = table.read()
+    monkeypatch.setattr(GrowingTable, "_part_files", half_gone)
+    assert table.read()["prompt_id"].to_pylist() == ["a", "b"]
+    table.whole.unlink()
+    assert table.files() == [table.whole]
+
+
+def test_parts_that_go_between_two_looks_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = GrowingTable(tmp_path, "responses", "sft")
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)
+    assert table.version() == (False, 0) and len(table.read()) == 0
+
+
 def test_a_torn_scratch_file_is_no_part(tmp_path: Path) -> None:
     table = GrowingTable(tmp_path, "responses", "sft")
     table.append([response(0, "a")])
@@ -83,6 +111,31 @@ def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
 def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
     assert [make_run(tmp_path).name for _ in range(3)] == ["audit", "audit-2", "audit-3"]
     assert {run.name for run in list_runs(tmp_path)} == {"audit", "audit-2", "audit-3"}
+
+
+def test_runs_are_listed_newest_first_and_by_name_where_they_are_of_one_moment(tmp_path: Path) -> None:
+    for name, changed in (("b", 5), ("c", 9), ("a", 5)):
+        make_run(tmp_path).path.rename(tmp_path / name)
+        os.utime(tmp_path / name, (changed, changed))
+    assert [run.name for run in list_runs(tmp_path)] == ["c", "a", "b"]
+    assert list(list_runs(tmp_path / "none")) == []
+
+
+def test_a_run_that_is_taken_away_while_runs_are_listed_hides_no_other(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        make_run(tmp_path).path.rename(tmp_path / name)
+
+    def taken_away(path: Path) -> bool:
+        if path.name == "b":
+            shutil.rmtree(path)
+        return True
+
+    assert sorted(path.name for path in newest_first(tmp_path, taken_away)) == ["a", "c"]
+    listed = list_runs(tmp_path)
+    next(listed)
+    for name in ("a", "c"):
+        shutil.rmtree(tmp_path / name)
+    assert list(listed) == []
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:

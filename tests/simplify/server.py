@@ -1,12 +1,16 @@
 """A real HTTP server for the tests, which answers chat completions well or badly as it is told."""
 
 import json
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.waiting import until
 
 Reply = Callable[["Handler", dict], None]
 
@@ -80,10 +84,25 @@ def serving(usual: Reply) -> Iterator[Server]:
         thread.join()
 
 
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port that refuses connections, and that nobody else gets meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port to listen on, outside of the range from which the system takes those of connections."""
+    try:
+        taken_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        taken_from = 32768
+    for port in random.SystemRandom().sample(range(10_000, taken_from), 100) if taken_from > 10_100 else (0,):
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return int(found.getsockname()[1])
+    raise AssertionError("no port is free")
 
 
 def said(text: str | None, finish: str = "stop") -> str:
@@ -97,25 +116,62 @@ def said(text: str | None, finish: str = "stop") -> str:
     )
 
 
-def says(text: str | None, finish: str = "stop", after: float = 0.0) -> Reply:
-    def reply(handler: Handler, _request: dict) -> None:
-        time.sleep(after)
-        handler.send(said(text, finish))
-
-    return reply
+def says(text: str | None, finish: str = "stop") -> Reply:
+    return lambda handler, _request: handler.send(said(text, finish))
 
 
 def sends(body: str, status: int = 200, type: str = "application/json", **headers: str) -> Reply:
     return lambda handler, _request: handler.send(body, status, type, **headers)
 
 
-def hangs(seconds: float = 30.0) -> Reply:
-    def reply(_handler: Handler, _request: dict) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            time.sleep(0.05)
+def hangs(_handler: Handler, _request: dict) -> None:
+    """No answer, for longer than anybody waits."""
+    time.sleep(600)
 
-    return reply
+
+class Gate:
+    """A reply for so many requests; the others wait until more are let in, or are turned away without any."""
+
+    def __init__(self, reply: Reply, free: int = 0) -> None:
+        self._reply = reply
+        self._free = free
+        self._turned_away = 0
+        self._changed = threading.Condition()
+
+    def __call__(self, handler: Handler, request: dict) -> None:
+        with self._changed:
+            before = self._turned_away
+            self._changed.wait_for(lambda: self._free > 0 or self._turned_away > before)
+            if self._turned_away > before:
+                handler.close_connection = True
+                return
+            self._free -= 1
+        self._reply(handler, request)
+
+    def let_in(self, requests: int) -> None:
+        with self._changed:
+            self._free += requests
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Lets all in from now on; whoever waits has gone, and is turned away."""
+        self.turn_away()
+        self.let_in(10**9)
+
+    def turn_away(self) -> None:
+        with self._changed:
+            self._turned_away += 1
+            self._changed.notify_all()
+
+
+def together(reply: Reply, count: int) -> Reply:
+    """Holds the first replies back until so many requests are under way at once."""
+
+    def held_back(handler: Handler, request: dict) -> None:
+        until(lambda: handler.server.most_at_once >= count)
+        reply(handler, request)
+
+    return held_back
 
 
 def dribbles(handler: Handler, _request: dict) -> None:
@@ -124,7 +180,7 @@ def dribbles(handler: Handler, _request: dict) -> None:
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    for _ in range(300):
+    for _ in range(12_000):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.05)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from itaudit.errors import UserError
 from itaudit.runs.status import read_status
 from itaudit.simplify.batch import Batch, BatchStatus, batches, estimate
 from itaudit.simplify.settings import EndpointSettings, Settings
-from tests.simplify.server import Server, half_a_body, hangs, says, sends, serving, shorter
+from tests.simplify.server import Gate, Server, half_a_body, hangs, says, sends, serving, shorter
+from tests.waiting import until
 
 RESPONSE = "Water is wet number {0}. It is important to note that water flows. I hope this helps!"
 
@@ -37,16 +37,13 @@ def opened(path: Path) -> EditedDataset:
 
 
 def by_server(server: Server, **settings: object) -> Settings:
-    chosen = {"model": "tiny", "timeout": 2.0, "retries": 0, "concurrency": 2} | settings
+    chosen = {"model": "tiny", "timeout": 60.0, "retries": 0, "concurrency": 2} | settings
     return Settings(engine="endpoint", endpoint=EndpointSettings(base_url=server.base_url, **chosen))
 
 
-def finish(batch: Batch, seconds: float = 20.0) -> BatchStatus:
-    until = time.monotonic() + seconds
-    while (status := batch.status()).at_work:
-        assert time.monotonic() < until, status
-        time.sleep(0.03)
-    return status
+def finish(batch: Batch) -> BatchStatus:
+    until(lambda: not batch.status().at_work, batch.status)
+    return batch.status()
 
 
 def rows_on_disk(batch: Batch) -> Counter[int]:
@@ -174,10 +171,10 @@ def test_a_server_that_misbehaves_costs_nothing_that_is_done(tmp_path: Path) -> 
             sends('{"choices": [{"mess'),
             sends("busy", 503, "text/plain"),
             shorter,
-            hangs(1.5),
+            hangs,
             sends("later", 429, "text/plain", Retry_After="1"),
         ]
-        batch = Batch.create(edited, range(9), by_server(server, timeout=0.5))
+        batch = Batch.create(edited, range(9), by_server(server, timeout=3.0))
         batch.start()
         first = finish(batch)
         assert first.state == "failed" and "a resume asks for them again" in first.error
@@ -237,18 +234,19 @@ def test_access_that_is_refused_stops_the_batch_at_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_cancelling_keeps_what_is_done_and_a_resume_does_the_rest(tmp_path: Path) -> None:
     edited = dataset(tmp_path, 30)
-    with serving(lambda handler, request: (time.sleep(0.05), shorter(handler, request))) as server:
+    gate = Gate(shorter, free=4)
+    with serving(gate) as server:
         batch = Batch.create(edited, range(30), by_server(server))
         batch.start()
-        while batch.status().done < 4:
-            time.sleep(0.02)
+        until(lambda: batch.status().done == 4, batch.status)
         with pytest.raises(UserError, match="at work"):
             batch.start()
         batch.cancel()
         status = finish(batch)
-        assert status.state == "cancelled" and 4 <= status.done < 30
+        assert status.state == "cancelled" and status.done == 4
         with pytest.raises(UserError, match="no worker"):
             batch.cancel()
+        gate.open()
         batch.start()
         assert finish(batch).state == "done"
         # What was under way when it stopped may have been asked twice, nothing else.
@@ -259,17 +257,20 @@ def test_cancelling_keeps_what_is_done_and_a_resume_does_the_rest(tmp_path: Path
 @pytest.mark.slow
 def test_a_killed_worker_reads_as_failed_and_no_proposal_is_lost_or_made_twice(tmp_path: Path) -> None:
     edited = dataset(tmp_path, 40)
-    with serving(lambda handler, request: (time.sleep(0.02), shorter(handler, request))) as server:
+    gate = Gate(shorter)
+    with serving(gate) as server:
         batch = Batch.create(edited, range(40), by_server(server, concurrency=4))
         seen: set[int] = set()
         for kills in range(3):
+            gate.let_in(8)
             pid = batch.start()
-            while batch.status().done < 8 * (kills + 1):
-                time.sleep(0.01)
+            until(lambda kills=kills: batch.status().done == 8 * (kills + 1), batch.status)
             os.kill(pid, signal.SIGKILL)
             status = finish(batch)
             assert status.state == "failed" and status.error
             seen |= set(batch.entries)
+            gate.turn_away()
+        gate.open()
         batch.start()
         assert finish(batch).state == "done"
     found = rows_on_disk(batch)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from itaudit.data.edited import EditedDataset
 from itaudit.data.load import load
 from itaudit.data.overlay import Overlay
 from itaudit.errors import UserError
-from tests.simplify.server import says, sends, serving, shorter
+from tests.simplify.server import Gate, says, sends, serving, shorter
+from tests.waiting import PATIENCE, until
 
 LONG = "Water is wet number {0}. It is important to note that water flows. I hope this helps!"
 
@@ -169,7 +169,8 @@ def test_a_prompt_to_edit_is_put_into_the_settings(tmp_path: Path, capsysbinary:
 
 @pytest.mark.slow
 def test_ctrl_c_stops_the_worker_and_the_same_call_goes_on(file: Path) -> None:
-    with serving(lambda handler, request: (time.sleep(0.7), shorter(handler, request))) as server:
+    gate = Gate(shorter, free=2)
+    with serving(gate) as server:
         command = [sys.executable, "-m", "itaudit", "simplify", str(file), "--engine", "endpoint", "--json", "--yes"]
         command += ["--base-url", server.base_url, "--model", "tiny"]
         config = Path(os.environ["ITAUDIT_CONFIG_DIR"])
@@ -178,15 +179,14 @@ def test_ctrl_c_stops_the_worker_and_the_same_call_goes_on(file: Path) -> None:
         # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the command.
         heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeding)
-        while len(server.requests) < 3:
-            time.sleep(0.05)
+        until(lambda: len(server.requests) == 3)
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1 and out == b""
         assert errors.decode().strip().splitlines()[-1].startswith("error: stopped with ")
-        asked = len(server.requests)
-        assert asked < 6
-        again = subprocess.run(command, capture_output=True, timeout=60)
+        assert len(server.requests) == 3
+        gate.open()
+        again = subprocess.run(command, capture_output=True, timeout=PATIENCE)
         assert again.returncode == 0 and json.loads(again.stdout)["proposals"] == 6
         # The one that was under way was given up, and is asked for again.
         assert len(server.requests) <= 7

@@ -9,14 +9,14 @@ from itaudit.engine.endpoint import Completion, Endpoint, EndpointError
 from itaudit.errors import UserError
 from itaudit.simplify.settings import EndpointSettings
 from tests.simplify import server as servers
-from tests.simplify.server import Server, dribbles, half_a_body, hangs, says, sends, serving
+from tests.simplify.server import Server, dribbles, half_a_body, hangs, says, sends, serving, together
 
 KEY = "sk-very-secret-123"
 
 
 def ask(server: Server, **settings: object) -> Completion:
     async def asked() -> Completion:
-        chosen = {"timeout": 2.0, "retries": 0, "model": "tiny"} | settings
+        chosen = {"timeout": 60.0, "retries": 0, "model": "tiny"} | settings
         async with Endpoint(EndpointSettings(base_url=server.base_url, **chosen), "simplify.endpoint") as endpoint:
             return await endpoint.complete([{"role": "user", "content": "Simplify."}])
 
@@ -113,31 +113,27 @@ def test_nonsense_becomes_one_line_that_names_the_server(reply: servers.Reply, k
 
 
 def test_a_server_that_hangs_is_given_up() -> None:
-    with serving(hangs()) as server:
-        began = time.monotonic()
-        with pytest.raises(EndpointError, match=r"no answer within 0\.3 s, 2 times") as found:
+    with serving(hangs) as server:
+        with pytest.raises(EndpointError, match=r"no answer within 0\.3 s, 2 times|no whole answer in time") as found:
             ask(server, timeout=0.3, retries=1)
-        assert time.monotonic() - began < 3
+        assert 1 <= len(server.requests) <= 2
     assert found.value.kind == "server"
 
 
 def test_a_server_that_dribbles_is_given_up() -> None:
-    with serving(dribbles) as server:
-        began = time.monotonic()
-        with pytest.raises(EndpointError, match="no whole answer"):
-            ask(server, timeout=0.4)
-        assert time.monotonic() - began < 3
+    with serving(dribbles) as server, pytest.raises(EndpointError, match=r"no whole answer|no answer within"):
+        ask(server, timeout=0.4)
 
 
 def test_a_server_that_refuses_connections_is_named() -> None:
-    settings = EndpointSettings(base_url=f"http://127.0.0.1:{servers.free_port()}/v1", model="tiny", retries=0)
-
-    async def asked() -> None:
+    async def asked(settings: EndpointSettings) -> None:
         async with Endpoint(settings, "simplify.endpoint") as endpoint:
             await endpoint.complete([])
 
-    with pytest.raises(EndpointError, match="can't be reached") as found:
-        asyncio.run(asked())
+    with servers.refusing_port() as port:
+        settings = EndpointSettings(base_url=f"http://127.0.0.1:{port}/v1", model="tiny", retries=0)
+        with pytest.raises(EndpointError, match="can't be reached") as found:
+            asyncio.run(asked(settings))
     assert settings.base_url in str(found.value)
 
 
@@ -147,7 +143,7 @@ def test_retry_after_is_waited_for_and_the_retries_are_bounded() -> None:
         server.replies = [limited]
         began = time.monotonic()
         assert ask(server, retries=1).text == "Done."
-        assert 0.9 < time.monotonic() - began < 3
+        assert time.monotonic() - began > 0.9
         server.replies = [limited, sends("later", 429, "text/plain")]
         with pytest.raises(EndpointError, match="limits the rate"):
             ask(server, retries=1)
@@ -168,6 +164,6 @@ def test_no_more_requests_at_once_than_allowed() -> None:
         ) as endpoint:
             await asyncio.gather(*(endpoint.complete([]) for _ in range(12)))
 
-    with serving(says("x", after=0.05)) as server:
+    with serving(together(says("x"), 3)) as server:
         asyncio.run(many(server))
     assert len(server.requests) == 12 and server.most_at_once == 3

@@ -13,6 +13,7 @@ from itaudit.simplify.checks import check
 from itaudit.simplify.extractive import simplified
 from itaudit.simplify.facts import new_facts
 from itaudit.simplify.plain import undecorated
+from tests.pace import slowness
 
 DNA = "DNA carries the instructions for life. It has four bases."
 
@@ -192,6 +193,6 @@ def test_real_responses_are_simplified_quickly_and_state_nothing_new(shared_data
     rows = [dataset[position] for position in range(0, len(dataset), 10)]
     began = time.process_time()
     after = [simplified(row) for row in rows]
-    assert (time.process_time() - began) / len(rows) < 0.02
+    assert (time.process_time() - began) / len(rows) < 0.02 * slowness()
     assert sum(text != row.response for text, row in zip(after, rows, strict=True)) > 50
     assert [row.index for text, row in zip(after, rows, strict=True) if new_facts(row, text)] == []

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from itaudit.data.instance import Instance
 from itaudit.simplify.proposal import Proposal, instance_to_json
 from tests.simplify.server import hangs, sends, serving, shorter
+from tests.waiting import PATIENCE, until
 
 INSTANCE = Instance(7, "x7", "What is DNA?", response="DNA is a long molecule. It carries the instructions for life.")
 
@@ -89,20 +89,19 @@ def test_requests_are_answered_with_checked_proposals_and_problems(tmp_path: Pat
 
 
 def test_the_end_of_stdin_ends_it_even_while_a_server_hangs(tmp_path: Path) -> None:
-    with serving(hangs()) as server, proposer(tmp_path, "endpoint", server_config(server.base_url)) as child:
+    with serving(hangs) as server, proposer(tmp_path, "endpoint", server_config(server.base_url)) as child:
         child.answer()
         child.ask(request=1, instance=instance_to_json(INSTANCE))
-        while not server.requests:
-            time.sleep(0.02)
+        until(lambda: server.requests)
         assert child.process.stdin is not None
         child.process.stdin.close()
-        assert child.process.wait(timeout=5) == 0
+        assert child.process.wait(timeout=PATIENCE) == 0
 
 
 def test_what_keeps_it_from_starting_is_its_first_line(tmp_path: Path) -> None:
     with proposer(tmp_path, "endpoint") as child:
         assert "base_url: required" in child.answer()["problem"]
-        assert child.process.wait(timeout=5) == 1
+        assert child.process.wait(timeout=PATIENCE) == 1
     with proposer(tmp_path, "endpoint", "[simplify]\nkept = 7") as child:
         assert "simplify.kept" in child.answer()["problem"]
 

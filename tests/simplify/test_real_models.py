@@ -59,10 +59,10 @@ def test_the_local_engine_works_through_a_batch_and_a_resume_makes_the_rest(edit
         assert batch.status().at_work, batch.log_tail()
         time.sleep(0.1)
     os.kill(pid, signal.SIGKILL)
-    assert finished(batch, 10).state == "failed"
+    assert finished(batch, 120).state == "failed"
     made = batch.proposals_path.read_bytes()
     batch.start()
-    status = finished(batch, 240)
+    status = finished(batch, 900)
     assert (status.state, status.done, status.error) == ("done", 3, "")
     assert batch.proposals_path.read_bytes().startswith(made)
     check_proposals(batch, "local:embedded")
@@ -81,6 +81,6 @@ def test_the_endpoint_engine_works_with_transformers_serve(edited: EditedDataset
     )  # while the server loads its model, connections are refused, and the client tries again
     batch = Batch.create(edited, range(3), Settings(engine="endpoint", endpoint=endpoint))
     batch.start()
-    status = finished(batch, 300)
+    status = finished(batch, 900)
     assert (status.state, status.done, status.error) == ("done", 3, "")
     check_proposals(batch, f"endpoint:{model}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from itaudit.runs.run import Run
+from tests.tui.at_rest import at_rest
 from tests.tui.make_run import make_judged_run, make_run
 
 
@@ -35,6 +36,13 @@ def judged_run(built_judged_run: Run, tmp_path: Path) -> Run:
     path = tmp_path / "runs" / built_judged_run.name
     shutil.copytree(built_judged_run.path, path)
     return Run(path)
+
+
+@pytest.fixture(autouse=True)
+def pilots_wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key press has done all that it does when the pilot goes on, however busy the machine is."""
+    for module in ("app", "pilot"):
+        monkeypatch.setattr(f"textual.{module}.wait_for_idle", at_rest)
 
 
 @pytest.fixture(autouse=True)

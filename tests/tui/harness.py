@@ -166,7 +166,7 @@ def screen_text(app: App[Any]) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for what a screen shows of its own accord; how long that takes is the machine's business."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -185,7 +185,7 @@ def run_apart(program: str, path: Path) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=Path(__file__).parents[2],
     )
     assert result.returncode == 0, result.stderr[-3000:]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from itaudit.tui.app import ItauditApp
 from itaudit.tui.screens.stepper import StepperScreen
+from tests.tui.harness import until
 from tests.tui.make_run import make_run
 
 
@@ -23,8 +24,5 @@ class Watched(ItauditApp):
 async def test_the_first_frame_of_a_run_does_not_wait_for_flags_and_causes(tmp_path: Path) -> None:
     app = Watched(make_run(tmp_path).path)
     async with app.run_test(size=(120, 40)) as pilot:
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if app.shallow and not app.shallow[-1]:
-                break
-        assert app.shallow[0] and not app.shallow[-1]
+        await until(pilot, lambda: bool(app.shallow) and not app.shallow[-1])
+        assert app.shallow[0]

@@ -11,11 +11,13 @@ from textual.widgets import Input
 
 from itaudit.runs import jobs
 from itaudit.runs.run import Run
+from itaudit.runs.watch import Watch
+from itaudit.tui.home_scan import Scanner
 from itaudit.tui.recent import KEPT, RecentDataset, recent_datasets, remember_dataset
-from itaudit.tui.screens.home import SCAN_SECONDS, HomeScreen
+from itaudit.tui.screens.home import HomeScreen
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PathSuggester
-from tests.tui.harness import HOSTILE, NOW, Clock, Harness, alive, dead, finish, half_done, make_run, screen_text
+from tests.tui.harness import HOSTILE, NOW, Clock, Harness, alive, dead, finish, half_done, make_run, screen_text, until
 
 SIZES = [(80, 24), (160, 50)]
 
@@ -171,15 +173,28 @@ async def test_new_runs_and_progress_appear_while_one_looks(tmp_path: Path) -> N
         assert "tune sft 50 %" in await settled(app, pilot)
         make_run(directory, "second")
         log.append("stage_progress", time=NOW + 70, stage="tune", model="sft", done=45)
-        await pilot.pause(SCAN_SECONDS + 0.3)
-        shown = await settled(app, pilot)
-        assert "second" in shown and "tune sft 75 %" in shown
+        await until(pilot, lambda: "second" in screen_text(app) and "tune sft 75 %" in screen_text(app))
         lines = app.screen.query_one(LineList)
-        assert "▸ ▶ working" in shown, "the cursor stays on its run"
+        assert "▸ ▶ working" in screen_text(app), "the cursor stays on its run"
         shutil.rmtree(directory)
-        app.screen.scan()  # type: ignore[attr-defined]  # the harness knows screens by their base class
-        assert "There are no runs" in await settled(app, pilot)
+        await until(pilot, lambda: "There are no runs" in screen_text(app))
         assert lines.count == 0
+
+
+def test_a_run_that_is_deleted_while_it_is_looked_at_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        make_run(tmp_path, name)
+    poll = Watch.poll
+
+    def deleted(watch: Watch) -> bool:
+        if watch.run.name == "b":
+            shutil.rmtree(watch.run.path)
+        return poll(watch)
+
+    monkeypatch.setattr(Watch, "poll", deleted)
+    assert sorted(entry.run.name for entry in Scanner(tmp_path).scan(lambda: False)) == ["a", "c"]
 
 
 async def test_a_path_that_is_typed_is_opened(runs: Path, tmp_path: Path) -> None:

@@ -299,7 +299,7 @@ async def test_a_re_tune_that_vanishes_is_not_watched_for_ever(
         await pilot.press("enter")
         await until(pilot, lambda: bool(started))
         shutil.rmtree(started[0].path)
-        await pilot.pause(0.3)
+        await until(pilot, lambda: not pilot.app.__dict__[job_watch._WATCHED])
         assert pilot.app.is_running
 
 

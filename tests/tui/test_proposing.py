@@ -21,7 +21,7 @@ for line in sys.stdin:
         print("out of memory: \\x1b[2J 12 GB wanted", file=sys.stderr)
         sys.exit(3)
     if asked["do"] == "sleep":
-        time.sleep(30)
+        time.sleep(600)
     if asked["do"] == "late":
         print(json.dumps({"request": asked["request"] - 1, "after": "too late"}), flush=True)
     answer = {"request": asked["request"], "after": "x" * asked.get("length", 3), "pid": os.getpid()}

@@ -1,5 +1,6 @@
 """Simplifying with a model: a real child process that speaks the protocol, and everything that can go wrong with it."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 from itaudit.tui import engines
 from itaudit.tui.screens.dataset import DatasetScreen
 from itaudit.tui.screens.simplify import SimplifyScreen
-from tests.tui.harness import until
+from tests.tui.harness import screen_text, until
 from tests.tui.workshop import app_on, entries, mended, pressed, ready, shown, written
 
 CHILD = """
@@ -27,7 +28,7 @@ for line in sys.stdin:
     if asked["seed"] == 3:
         sys.exit("CUDA out of memory")
     if asked["seed"] == 4:
-        time.sleep(60)
+        time.sleep(600)
     answer = proposed(instance_from_json(asked["instance"]), TEXTS[asked["seed"]], "local:test", seed=asked["seed"])
     print(json.dumps({"request": asked["request"], **answer.to_json()}), flush=True)
 """
@@ -158,12 +159,13 @@ async def test_a_process_that_dies_is_told_in_a_line_and_the_next_try_starts_ano
 
 
 async def test_loading_is_shown_and_cancelled_with_escape(tmp_path: Path, scripted: Callable[..., Path]) -> None:
-    pids = scripted(60.0)
+    pids = scripted(600.0)
     path = written(tmp_path / "a.jsonl")
     app = app_on(path)
     async with app.run_test(size=(80, 24)) as pilot:
         await on_the_long_one(pilot)
-        await shown(pilot, "local: loading the model … 1 s · escape cancels")
+        ticking = re.compile(r"local: loading the model … [1-9]\d* s · escape cancels")
+        await until(pilot, lambda: ticking.search(" ".join(screen_text(app).split())) is not None)
         # The keys still answer meanwhile.
         assert "still on its way" in await pressed(pilot, "e")
         await until(pilot, lambda: len(processes(pids)) == 1)

@@ -17,6 +17,7 @@ from itaudit.tui.screens.stepper import StepperScreen
 from itaudit.tui.stepping import Stepping
 from itaudit.tui.widgets.panel import Panel
 from tests.tui import make_run
+from tests.tui.harness import until
 
 
 @asynccontextmanager
@@ -25,6 +26,7 @@ async def stepper(run: Run, size: tuple[int, int] = (160, 50)) -> AsyncIterator[
     async with app.run_test(size=size) as pilot:
         screen = app.screen
         assert isinstance(screen, StepperScreen)
+        await until(pilot, lambda: not screen.stepping.shallow)
         yield pilot, screen.stepping
 
 

@@ -16,6 +16,7 @@ from itaudit.tui.app import ItauditApp
 from itaudit.tui.screens.stepper import StepperScreen
 from itaudit.tui.themes import own_themes
 from tests.tui import make_run
+from tests.tui.harness import until
 
 SMALL, LARGE, TINY = (80, 24), (160, 50), (20, 8)
 Compare = Callable[..., bool]
@@ -39,6 +40,7 @@ def at(prompt_id: str, *keys: str, size: tuple[int, int] | None = None) -> Calla
     async def before(pilot: Pilot[None]) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, StepperScreen)
+        await until(pilot, lambda: not screen.stepping.shallow)
         ids = [row.prompt.id for row in screen.stepping.rows]
         screen.stepping.move_prompt(ids.index(prompt_id))
         await pilot.press("g", *keys)
@@ -86,9 +88,10 @@ def test_flags(
     before = at(prompt_id, *keys)
 
     async def before_and_chance(pilot: Pilot[None]) -> None:
+        screen = pilot.app.screen
+        assert isinstance(screen, StepperScreen)
         await before(pilot)
-        # What comes from threads and processes is told by tests of its own.
-        await pilot.pause(0.3)
+        await until(pilot, lambda: not screen._dealing.busy)
         pilot.app.clear_notifications()
         await pilot.pause()
 

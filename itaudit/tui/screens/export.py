@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -191,10 +192,12 @@ class ExportScreen(Screen[str]):
             done = self.Done(None, f"{out}: can't be written: {error.strerror}")
         else:
             done = self.Done(report)
-        if not self.post_message(done) and app.is_running:
-            # The screen was left meanwhile.
-            words = told_report(done.report) if done.report is not None else done.problem
-            app.call_from_thread(say, app, words)
+        # Once the app has gone, nobody is told.
+        with suppress(RuntimeError):
+            if not self.post_message(done) and app.is_running:
+                # The screen was left meanwhile.
+                words = told_report(done.report) if done.report is not None else done.problem
+                app.call_from_thread(say, app, words)
 
     def on_export_screen_done(self, message: Done) -> None:
         waited = self.clock() - (self._began or self.clock())

@@ -103,18 +103,18 @@ class ReviewScreen(Screen[Reviewed]):
 
     async def _keep_reading(self) -> None:
         """Takes in what the worker still writes; off the screen's thread, since there may be thousands."""
-        first = True
+        first, taken = True, -1
         while True:
             began = self.clock()
             try:
-                came = await asyncio.to_thread(self.job.refresh)
-                if came or first:
+                # Reads what came, so that nothing comes after the word that the worker is done.
+                self._status = await asyncio.to_thread(self.job.status)
+                if (read := self.job.read) != taken:
                     found = await asyncio.to_thread(self.job.undecided, self.edited)
                     self._take(found, first)
-                self._status = await asyncio.to_thread(self.job.status)
+                    first, taken = False, read
             except UserError as error:
                 self._tell(str(error), "$error")
-            first = False
             self._paint_title()
             at_work = self._status is not None and self._status.at_work
             took = self.clock() - began
