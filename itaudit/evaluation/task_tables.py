@@ -112,7 +112,7 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
     columns = [_TASKS, _VARIANT, _SIZE, _MODEL, _PROMPTS, Column("metric", "metric", "text")]
     columns.append(Column("score", "score", "share"))
     for key, title in against.items():
-        columns.append(Column(f"{key}_difference", f"above {title}", "difference"))
+        columns.append(Column(f"{key}_difference", f"above {title}", "points"))
         columns.append(Column(f"{key}_verdict", f"against {title}", "text"))
     rows: list[dict[str, Value]] = []
     for part in parts:
@@ -139,7 +139,7 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
                 row["random_verdict"] = NOT_APART
             rows.append(row)
     note = (
-        "Differences of scores from 0 to 1, over the prompts that both answered, resampled together. "
+        "Differences of scores in percentage points (pp), over the prompts that both answered, resampled together. "
         f"“{NOT_APART}”: the interval of the difference holds 0; against the random guess, also where the score is "
         f"among those of 95 % of guessers who guess each prompt once. {INTERVALS}"
     )
@@ -182,7 +182,7 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
     sizes = sorted({group.size for group in groups if group.size is not None and not group.is_base})
     columns = [_TASKS, _VARIANT, _MODEL, Column("metric", "metric", "text")]
     columns += [Column(f"score_{size}", f"at size {size:,}", "share") for size in sizes]
-    columns += [Column("rise", "rise", "difference"), Column("verdict", "from the smallest to the largest", "text")]
+    columns += [Column("rise", "rise", "points"), Column("verdict", "from the smallest to the largest", "text")]
     rows: list[dict[str, Value]] = []
     for part in parts:
         metric = METRICS[part.kind]

@@ -137,7 +137,7 @@ def parting_text(
     before = visible_line(text[max(0, parting.start - EXCERPT) : parting.start])
     lines = [
         Content.assemble(
-            f"They part at position {parting.position}, after ",
+            f"They part at position {parting.position + 1}, after ",
             (f"“{'…' if parting.start > EXCERPT else ''}{before}”", "$foreground-muted"),
         )
     ]

@@ -36,6 +36,14 @@ CELL_MARKS = {
     "failed": ("✗", "bold $error"),
 }
 """A mark and a style for each state of a cell: told by shape as well as by colour."""
+LEGEND = (
+    ("·", "waits for its turn"),
+    ("▶", "at work: stage and per cent"),
+    ("✓", "done: the figure that m chooses"),
+    ("■", "stopped; R goes on"),
+    ("✗", "its run failed; the others go on"),
+    ("+", "taken for side by side"),
+)
 
 
 def head_text(name: str, progress: ExperimentProgress, now: float, *, cancelling: bool) -> Content:

@@ -33,6 +33,11 @@ class _Laid:
 
 def table_text(table: Table, width: int) -> Content:
     """A table with its title, and what there is to say on how to read it."""
+    return Content("\n").join(table_lines(table, width))
+
+
+def table_lines(table: Table, width: int) -> list[Content]:
+    """The same line by line."""
     lines = [Content.styled(visible_line(table.title), HEAD), Content()]
     for number, band in enumerate(_bands(table, width)):
         if number:
@@ -45,7 +50,7 @@ def table_text(table: Table, width: int) -> Content:
             lines += [
                 Content.styled(shown_text[line.start : line.end].rstrip(), MUTED) for line in wrap(shown_text, width)
             ]
-    return Content("\n").join(lines)
+    return lines
 
 
 def _bands(table: Table, width: int) -> list[list[_Laid]]:

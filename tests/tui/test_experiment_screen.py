@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +24,9 @@ from itaudit.tui.screens.home import HomeScreen
 from itaudit.tui.screens.side_by_side import SideBySideScreen
 from itaudit.tui.screens.stepper import StepperScreen
 from itaudit.tui.stepping import Stepping
-from itaudit.tui.table_text import table_text
+from itaudit.tui.table_text import table_lines
 from itaudit.tui.widgets.curves import CurvesPlot
+from itaudit.tui.widgets.tables_text import TablesText
 from tests.tui import make_experiment
 from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text, until
 
@@ -59,6 +61,12 @@ async def counted(pilot: Pilot[Any]) -> None:
     """Waits for the tables."""
     screen = screen_of(pilot)
     await until(pilot, lambda: bool(screen._told.tables) and not screen._told.busy, 60)
+    await pilot.pause()
+
+
+async def laid_out(pilot: Pilot[Any]) -> None:
+    """Waits for the tables of the page to be laid out."""
+    await until(pilot, lambda: not screen_of(pilot).query_one(TablesText).busy)
     await pilot.pause()
 
 
@@ -189,23 +197,49 @@ async def test_tables_are_laid_out_once_however_often_the_screen_is_drawn(
 ) -> None:
     made = []
 
-    def counting(table: Table, width: int) -> Content:
+    def counting(table: Table, width: int) -> list[Content]:
         made.append(table.name)
-        return table_text(table, width)
+        return table_lines(table, width)
 
-    monkeypatch.setattr("itaudit.tui.screens.experiment.table_text", counting)
+    monkeypatch.setattr("itaudit.tui.widgets.tables_text.table_lines", counting)
     async with app_on(ladder).run_test(size=(100, 40)) as pilot:
         await counted(pilot)
         await pilot.press("tab")
-        await pilot.pause()
+        await laid_out(pilot)
         assert "How far each model moved" in shown(pilot)
         before = len(made)
         for _ in range(3):
             screen_of(pilot).draw()
+        await pilot.pause()
         assert before and len(made) == before
         await pilot.resize_terminal(60, 40)
+        await until(pilot, lambda: len(made) > before)
+        await laid_out(pilot)
+        assert "How far each model moved" in shown(pilot)
+
+
+async def test_keys_are_answered_while_long_tables_are_laid_out(
+    ladder: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = threading.Event()
+
+    def slowly(table: Table, width: int) -> list[Content]:
+        waiting.wait(20)
+        return table_lines(table, width)
+
+    monkeypatch.setattr("itaudit.tui.widgets.tables_text.table_lines", slowly)
+    async with app_on(ladder).run_test(size=(100, 40)) as pilot:
+        await counted(pilot)
+        await pilot.press("tab")
         await pilot.pause()
-        assert len(made) > before and "How far each model moved" in shown(pilot)
+        assert "laying out 2 tables …" in shown(pilot)
+        await pilot.press("shift+tab")
+        await pilot.pause()
+        assert "mean KL (nats) in cells" in shown(pilot)
+        await pilot.press("tab")
+        waiting.set()
+        await laid_out(pilot)
+        assert "How far each model moved" in shown(pilot) and "laying out" not in shown(pilot)
 
 
 async def test_cells_that_are_done_meanwhile_appear_and_are_counted(ladder: Experiment, built_run: Run) -> None:
@@ -351,7 +385,7 @@ def test_the_ladder_of_sizes(ladder: Experiment, snap_compare: Any, size: tuple[
     async def before(pilot: Pilot[Any]) -> None:
         await counted(pilot)
         await pilot.press("tab", "tab")
-        await pilot.pause()
+        await laid_out(pilot)
         await pilot.pause()
 
     assert snap_compare(app_on(ladder), terminal_size=size, run_before=before)

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from itaudit.analysis.table import Table
 from itaudit.errors import UserError
 from itaudit.report.told import request_of
 from itaudit.runs.cells import Cell
@@ -18,8 +19,7 @@ from itaudit.runs.side_by_side import MOST, recipe_differences
 from itaudit.sanitize import visible_line
 from itaudit.tui import beside_export, clipboard
 from itaudit.tui.beside import Beside, cells_near, told_apart
-from itaudit.tui.beside_text import column_title, differences_table, parting_words, position_text
-from itaudit.tui.labels import LEGEND
+from itaudit.tui.beside_text import LEGEND, active_line, column_title, differences_table, parting_words, position_text
 from itaudit.tui.layout import shortened
 from itaudit.tui.navigation import navigator
 from itaudit.tui.pace import repaint_seconds
@@ -29,13 +29,16 @@ from itaudit.tui.telling import say, told
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.position_plots import PositionPlots
 from itaudit.tui.widgets.response_view import ResponseView
+from itaudit.tui.widgets.tables_text import TablesText
 
 Page = Literal["answers", "by position", "figures", "recipes"]
 PAGES: tuple[Page, ...] = ("answers", "by position", "figures", "recipes")
 WIDE = 100
 """Columns from which all models stand beside each other."""
 SHORT = 16
-"""Rows below which the answers have the screen for themselves."""
+"""Rows below which the answers have the screen almost for themselves."""
+_WIDEST = 10_000
+"""Cells of a line of tables that are copied."""
 
 
 class SideBySideScreen(Screen[None]):
@@ -56,9 +59,9 @@ class SideBySideScreen(Screen[None]):
     }
     SideBySideScreen.-narrow ResponseView { display: none; }
     SideBySideScreen.-narrow ResponseView.-active { display: block; }
-    SideBySideScreen.-short #position, SideBySideScreen.-short #pages { display: none; }
+    SideBySideScreen.-short #position { border-top: none; max-height: 1; }
+    SideBySideScreen.-short #pages { display: none; }
     SideBySideScreen #text { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    SideBySideScreen #text Static { height: auto; }
     SideBySideScreen #body > * { display: none; }
     SideBySideScreen #body > .-shown { display: block; }
     """
@@ -99,6 +102,7 @@ class SideBySideScreen(Screen[None]):
         self.page: Page = PAGES[0]
         self._problem = ""
         self._told = TablesTold(self, self._draw_text)
+        self._recipes: tuple[Beside, Table] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -112,7 +116,7 @@ class SideBySideScreen(Screen[None]):
                 yield Static(id="position", markup=False)
             yield PositionPlots(id="plots")
             with VerticalScroll(id="text", can_focus=False):
-                yield Static(id="lines", markup=False)
+                yield TablesText(id="lines")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -205,7 +209,7 @@ class SideBySideScreen(Screen[None]):
         position = self.query_one("#position", Static)
         width = max(20, self.app.size.width - 2)
         position.border_title = Content(f" token {beside.position + 1} of {beside.longest} ")
-        position.update(position_text(beside, width))
+        position.update(active_line(beside, width) if self.has_class("-short") else position_text(beside, width))
 
     def _ask(self) -> None:
         if self.page == "figures":
@@ -216,23 +220,28 @@ class SideBySideScreen(Screen[None]):
 
     def _draw_text(self) -> None:
         if self.is_mounted and self.page in ("figures", "recipes"):
-            width = max(20, self.app.size.width - 3)
-            self.query_one("#lines", Static).update(self._page_text(width))
-
-    def _page_text(self, width: int) -> Content:
-        if self.page == "recipes":
+            lines, width = self.query_one(TablesText), max(20, self.app.size.width - 3)
             try:
-                differences = recipe_differences(self.beside.cells)
+                tables = self._tables()
             except UserError as error:
-                return Content.styled(visible_line(str(error)), "$error")
-            return table_text(differences_table(differences, self.beside.names), width)
-        if self._told.problem:
-            return Content.styled(visible_line(self._told.problem), "$error")
-        if self._told.busy and not self._told.tables:
-            return Content.styled("counting …", "$foreground-muted")
-        tables = [table_text(table, width) for table in self._told.tables.values()]
-        nothing = Content.styled("No tuned model of these is scored to its end yet.", "$foreground-muted")
-        return Content("\n\n").join(tables) if tables else nothing
+                lines.say(str(error), width, "$error")
+                return
+            if tables:
+                lines.show(tables, width)
+            else:
+                nothing = "No tuned model of these is scored to its end yet."
+                lines.say("counting …" if self._told.busy else nothing, width)
+
+    def _tables(self) -> list[Table]:
+        """The tables of the page; raises UserError where there is a problem with them."""
+        if self.page == "figures":
+            if self._told.problem:
+                raise UserError(self._told.problem)
+            return list(self._told.tables.values())
+        if self._recipes is None or self._recipes[0] is not self.beside:
+            differences = recipe_differences(self.beside.cells)
+            self._recipes = self.beside, differences_table(differences, self.beside.names)
+        return [self._recipes[1]]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Numbers beyond the models there are do nothing, and neither does what belongs to another page."""
@@ -326,7 +335,7 @@ class SideBySideScreen(Screen[None]):
             return beside_export.markdown(self.beside)
         if self.page == "by position":
             return self.query_one(PositionPlots).as_json()
-        return self._page_text(10_000).plain
+        return "\n\n".join(table_text(table, _WIDEST).plain for table in self._tables())
 
     def action_export(self) -> None:
         with told(self.app):

@@ -47,10 +47,10 @@ class PositionPanel(Panel):
 
 
 def position_title(answer: Answer | None, number: int, token_text: TokenText) -> Row:
-    """The position in a few words: number and token."""
+    """The position in a few words: number, from 1, and token."""
     if answer is None or not answer.positions:
         return [("position", "")]
-    return [(f"position {number} · “{_emitted_label(answer, number, token_text)}”", "")]
+    return [(f"position {number + 1} · “{_emitted_label(answer, number, token_text)}”", "")]
 
 
 def position_rows(
