@@ -1,5 +1,6 @@
 """Several models' answers side by side, without a screen: which prompt, which position, which model is looked at."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
@@ -84,16 +85,13 @@ class Beside:
         if self.order == "KL":
             return tuple(sorted(prompts, key=lambda prompt: -self._kl(prompt.id)))
         if self.order == "first to part":
-            return tuple(sorted(prompts, key=lambda prompt: self._parts(prompt.id)))
+            parts = self.compared.first_partings
+            return tuple(sorted(prompts, key=lambda prompt: parts.get(prompt.id, math.inf)))
         return prompts
 
     def _kl(self, prompt_id: str) -> float:
         """The largest mean KL of the answers to a prompt."""
         return max((shift.kl_mean or 0.0 for shift in self.compared.shifts(prompt_id) if shift), default=0.0)
-
-    def _parts(self, prompt_id: str) -> float:
-        first = self.compared.partings(prompt_id).first
-        return float("inf") if first is None else first
 
     @property
     def place(self) -> int:

@@ -14,7 +14,7 @@ from itaudit.tui.widgets.panel import Panel, Piece, dim_lines, wrapped
 CONTEXT = 90
 """Characters shown on each side of a piece of evidence."""
 FOLLOW = 4
-"""Lines of sources that stay in sight below verdicts."""
+"""Lines of sources that stay in sight below what explains the span, and verdicts."""
 MORE = "  … P tells all of it"
 """Stands for what verdicts would say beyond that."""
 EXCERPTS = 3
@@ -77,14 +77,19 @@ class SourcesPanel(Panel):
 
     def _rows_above(self, width: int) -> list[Row]:
         """What explains the span, and as much of the verdicts on it as leaves the sources in sight."""
-        above, verdicts = (
-            [line for pieces in part for line in wrapped(list(pieces), width, 0)]
-            for part in (self._above, self._verdicts)
-        )
+        above, verdicts = _lines(self._above, width), _lines(self._verdicts, width)
         self._laid_out_height = self.scrollable_content_region.height
-        most = max(self._laid_out_height - FOLLOW - len(above), 2)
-        if self._sources and len(verdicts) > most:
-            verdicts = [*verdicts[: most - 1], [(MORE, "dim")]]
+        if not self._sources:
+            return [*above, *verdicts]
+        most = max(self._laid_out_height - FOLLOW, 3)
+        room = max(most - len(above), 2)
+        if len(verdicts) > room:
+            verdicts = [*verdicts[: room - 1], [(MORE, "dim")]]
+        room = most - len(verdicts)
+        if len(above) > room:
+            # The title says the same in a few words.
+            above = _lines(self._above, width - 2)[:room]
+            above[-1] = [*above[-1], (" …", "dim")]
         return [*above, *verdicts]
 
     def lay_out(self, width: int) -> int:
@@ -105,6 +110,10 @@ class SourcesPanel(Panel):
 
     def pieces(self, y: int) -> Row:
         return self._rows[y]
+
+
+def _lines(rows: Sequence[Row], width: int) -> list[Row]:
+    return [line for pieces in rows for line in wrapped(list(pieces), width, 0)]
 
 
 def why_no_sources(answer: Answer | None, number: int) -> str:
