@@ -33,7 +33,7 @@ _ROUNDING = 1e-9
 _Baselines = tuple[tuple[str, tuple[tuple[str, tuple[float, float]], ...]], ...]
 """Totals of each baseline, as something that can be a key."""
 
-_VARIANT, _SIZE = Column("variant", "variant", "text"), Column("size", "size", "count")
+_VARIANT, _SIZE = Column("variant", "variant", "text"), Column("size", "instances", "count")
 _MODEL = Column("model", "model", "text")
 _TASKS, _PROMPTS = Column("tasks", "tasks", "text"), Column("prompts", "prompts", "count")
 _METRIC_TITLES = {"exact_match": "exact match", "rouge_l": "ROUGE-L"}

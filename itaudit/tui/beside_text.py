@@ -15,6 +15,7 @@ from itaudit.tui.answer import token_label
 from itaudit.tui.beside import PARTING_MARK, Beside
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.widgets.position_panel import probability_text
+from itaudit.units import kl_text
 
 MUTED = "$foreground-muted"
 NAME, TOKEN = 18, 14
@@ -111,7 +112,7 @@ def _here(beside: Beside, number: int) -> _Here | str:
     if scores is None:
         return f"{_padded(text, TOKEN)}  not scored yet"
     text = text or token_label(beside.cells[number].run.token_text(scores.ids[beside.position]))
-    kl = "" if scores.kl is None else f"{scores.kl[beside.position]:.3f}"
+    kl = "" if scores.kl is None else kl_text(scores.kl[beside.position], 3)
     return _Here(text, position.shift or CLASSES[0], scores.rank_base[beside.position], kl)
 
 

@@ -84,7 +84,6 @@ def test_other_vocabularies_are_compared_by_what_tokens_read_as(built: Run, tmp_
     assert beside.partings("zamboni").first is None
     assert not beside.partings("zamboni").same_context
 
-
     assert first_one_by_one(beside) == beside.first_partings
 
 

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 
 from itaudit.analysis.table import Table
+from itaudit.analysis.table import shown as table_figure
 from itaudit.errors import UserError
 from itaudit.experiments import jobs
 from itaudit.experiments.experiment import Experiment
@@ -98,6 +99,21 @@ async def test_the_cell_under_the_cursor_tells_its_figures_with_intervals(ladder
         await pilot.press("l", "l")
         await pilot.pause()
         assert "out of memory; set models.sft.micro_batch_size = 1" in shown(pilot)
+
+
+async def test_no_figure_of_a_cell_is_cut_off_at_40_columns(ladder: Experiment) -> None:
+    async with app_on(ladder).run_test(size=(40, 30)) as pilot:
+        await counted(pilot)
+        await pilot.press("j")
+        await pilot.pause()
+        methods = screen_of(pilot)._told.tables["methods"]
+        row = next(row for row in methods.rows if (row["size"], row["model"]) == (40, "sft"))
+        for key in ("kl", "unshifted"):
+            column = next(column for column in methods.columns if column.key == key)
+            assert table_figure(row[key], column) in shown(pilot)
+        assert "…" not in screen_text(pilot.app).split(" · sft · ")[1]
+        heads = screen_text(pilot.app).splitlines()[2]
+        assert "40" in heads and "80" in heads, "two columns have room"
 
 
 async def test_m_shows_other_figures(ladder: Experiment, built_run: Run) -> None:

@@ -128,6 +128,8 @@ async def test_pages_show_positions_figures_and_recipes(run: Run) -> None:
         await until(pilot, lambda: bool(plots.counted))  # type: ignore[attr-defined]
         await pilot.pause()
         assert "KL (nats) by position" in shown(pilot) and "share unshifted" in shown(pilot)
+        # The foot tells what the keys do here.
+        assert "h/l figure" in shown(pilot) and "j/k" not in shown(pilot)
         await pilot.press("tab")
         await until(pilot, lambda: "KL against lft" in shown(pilot), 60)
         sft = run.summary("sft").kl_mean

@@ -40,6 +40,7 @@ from itaudit.tui.experiment_text import (
 )
 from itaudit.tui.matrix import Matrix, Spot, cell_of, cell_progress, matrix_of, run_progress
 from itaudit.tui.navigation import navigator
+from itaudit.tui.pages_text import pages_text
 from itaudit.tui.result_pages import CELLS, page_tables, pages_of
 from itaudit.tui.screens.side_by_side import show_beside
 from itaudit.tui.tables_told import TablesTold
@@ -81,6 +82,8 @@ class ExperimentScreen(ExperimentJob):
         "experiment.right",
         "list.open",
         "experiment.page_next",
+        "experiment.down",
+        "experiment.up",
         "experiment.take",
         "experiment.beside",
         "experiment.metric",
@@ -98,8 +101,8 @@ class ExperimentScreen(ExperimentJob):
         Binding("space", "take", "take", id="experiment.take", tooltip="Take the cell, or leave it, for side by side"),
         Binding("b", "beside", "side by side", id="experiment.beside", tooltip="The cells taken, side by side"),
         Binding("L", "live", "live", id="experiment.live", tooltip="Watch the stages of the cell's run"),
-        Binding("j,down", "scroll(1)", "down", id="experiment.down", show=False),
-        Binding("k,up", "scroll(-1)", "up", id="experiment.up", show=False),
+        Binding("j,down", "scroll(1)", "scroll", id="experiment.down", tooltip="Scroll down"),
+        Binding("k,up", "scroll(-1)", "scroll", id="experiment.up", tooltip="Scroll up"),
         Binding("J,pagedown", "leaf(1)", "page down", id="experiment.page_down", show=False, tooltip="Scroll down"),
         Binding("K,pageup", "leaf(-1)", "page up", id="experiment.page_up", show=False, tooltip="Scroll up"),
         Binding("y", "copy", "copy", id="experiment.copy", show=False, tooltip="Copy the tables as JSON"),
@@ -193,8 +196,8 @@ class ExperimentScreen(ExperimentJob):
         head = head_text(self.experiment.name, self.progress, self.clock(), cancelling=self._cancelling)
         self.query_one("#title", Static).update(head.truncate(width, ellipsis=True))
         pages = pages_of(self._told.tables)
-        shown = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in pages]
-        self.query_one("#pages", Static).update(Content(" ").join(shown).truncate(width, ellipsis=True))
+        current = self.page if self.page in pages else CELLS
+        self.query_one("#pages", Static).update(pages_text(pages, current, width))
         doing = self.query_one("#doing", Static)
         doing.display = self.progress.at_work or bool(self.progress.job == "failed" and self.progress.error)
         doing.update(doing_text(self.progress, width))

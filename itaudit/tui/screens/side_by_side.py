@@ -23,6 +23,7 @@ from itaudit.tui.beside_text import LEGEND, active_line, column_title, differenc
 from itaudit.tui.layout import shortened
 from itaudit.tui.navigation import navigator
 from itaudit.tui.pace import repaint_seconds
+from itaudit.tui.pages_text import pages_text
 from itaudit.tui.table_text import table_text
 from itaudit.tui.tables_told import TablesTold
 from itaudit.tui.telling import say, told
@@ -69,10 +70,14 @@ class SideBySideScreen(Screen[None]):
     MARKS = LEGEND
     SHOWS_TOKENS = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "down(1)", "prompt", id="beside.down", tooltip="Next prompt; down on the other pages"),
-        Binding("k,up", "down(-1)", "prompt", id="beside.up", tooltip="Previous prompt; up on the other pages"),
-        Binding("h,left", "step(-1)", "token", id="beside.previous", tooltip="Previous token; previous figure"),
-        Binding("l,right", "step(1)", "token", id="beside.next", tooltip="Next token; next figure"),
+        Binding("j,down", "prompt(1)", "prompt", id="beside.down", tooltip="Next prompt"),
+        Binding("k,up", "prompt(-1)", "prompt", id="beside.up", tooltip="Previous prompt"),
+        Binding("j,down", "scroll(1)", "scroll", id="beside.text_down", tooltip="Down in the tables"),
+        Binding("k,up", "scroll(-1)", "scroll", id="beside.text_up", tooltip="Up in the tables"),
+        Binding("h,left", "step(-1)", "token", id="beside.previous", tooltip="Previous token"),
+        Binding("l,right", "step(1)", "token", id="beside.next", tooltip="Next token"),
+        Binding("h,left", "figure(-1)", "figure", id="beside.previous_figure", tooltip="Previous figure"),
+        Binding("l,right", "figure(1)", "figure", id="beside.next_figure", tooltip="Next figure"),
         Binding("d", "part", "where they part", id="beside.part", tooltip="Where they part, one after the other"),
         *(
             Binding(str(n), f"model({n - 1})", "model", id=f"beside.model-{n}", tooltip=f"Look at model {n}")
@@ -184,8 +189,7 @@ class SideBySideScreen(Screen[None]):
         ]
         title = Content.assemble((f"{visible_line(beside.where)} ▸ side by side", "bold"), f"   {'  '.join(names)}")
         self.query_one("#title", Static).update(title.truncate(width, ellipsis=True))
-        pages = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in PAGES]
-        self.query_one("#pages", Static).update(Content(" ").join(pages).truncate(width, ellipsis=True))
+        self.query_one("#pages", Static).update(pages_text(PAGES, self.page, width))
         prompt = beside.prompt
         if self.page != "answers":
             text = ""
@@ -247,25 +251,25 @@ class SideBySideScreen(Screen[None]):
         """Numbers beyond the models there are do nothing, and neither does what belongs to another page."""
         if action == "model":
             return int(str(parameters[0])) < len(self.beside.cells)
-        if action in ("part", "shift", "order", "edge"):
+        if action in ("prompt", "step", "part", "shift", "order", "edge"):
             return self.page == "answers"
-        if action == "step":
-            return self.page in ("answers", "by position")
-        return True
+        if action == "figure":
+            return self.page == "by position"
+        return self.page in ("figures", "recipes") if action == "scroll" else True
 
-    def action_down(self, by: int) -> None:
-        if self.page == "answers":
-            self.beside.move_prompt(by)
-            self.draw()
-        else:
-            self.query_one("#text").scroll_relative(y=by, animate=False)
+    def action_prompt(self, by: int) -> None:
+        self.beside.move_prompt(by)
+        self.draw()
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#text").scroll_relative(y=by, animate=False)
 
     def action_step(self, by: int) -> None:
-        if self.page == "by position":
-            self.query_one(PositionPlots).turn(by)
-            return
         self.beside.move_position(self.beside.position + by)
         self.draw()
+
+    def action_figure(self, by: int) -> None:
+        self.query_one(PositionPlots).turn(by)
 
     def action_edge(self, direction: int) -> None:
         self.beside.move_position(self.beside.longest - 1 if direction > 0 else 0)
