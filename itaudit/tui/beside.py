@@ -13,6 +13,7 @@ from itaudit.runs.compare import SideAnswer
 from itaudit.runs.run import Prompt, Run, list_runs
 from itaudit.runs.side_by_side import MOST, Partings, SideBySide
 from itaudit.tui.answer import Answer
+from itaudit.tui.prompt_starts import prompt_starts
 
 Order = Literal["file order", "KL", "first to part"]
 ORDERS: tuple[Order, ...] = ("file order", "KL", "first to part")
@@ -68,7 +69,7 @@ class Beside:
         """Takes in what came since; returns whether anything did. Raises UserError where files are broken."""
         came = self.compared.poll()
         if came:
-            self._forget("prompts", "answers", "partings")
+            self._forget("prompts", "starts", "answers", "partings")
             ids = [prompt.id for prompt in self.prompts]
             if self.prompt_id not in ids:
                 self.prompt_id = ids[0] if ids else None
@@ -88,6 +89,11 @@ class Beside:
             parts = self.compared.first_partings
             return tuple(sorted(prompts, key=lambda prompt: parts.get(prompt.id, math.inf)))
         return prompts
+
+    @cached_property
+    def starts(self) -> dict[str, str]:
+        """What tells each prompt from the others, in a line of visible text."""
+        return prompt_starts(self.compared.prompts)
 
     def _kl(self, prompt_id: str) -> float:
         """The largest mean KL of the answers to a prompt."""

@@ -57,6 +57,8 @@ def head_text(name: str, progress: ExperimentProgress, now: float, *, cancelling
     parts += Content.styled(f"   cells {progress.done}/{progress.total}", MUTED)
     if progress.failed:
         parts += Content.styled(f"   {len(progress.failed)} failed", "$error")
+    if progress.job in ("failed", "cancelled"):
+        parts += Content.styled("   R goes on", MUTED)
     if progress.at_work:
         if progress.seconds_left is not None:
             parts += Content.styled(f"   {duration_text(progress.seconds_left)} left", MUTED)
@@ -75,7 +77,7 @@ def doing_text(progress: ExperimentProgress, width: int) -> Content:
     if progress.job == "failed":
         return Content.styled(visible_line(progress.error), "$error")
     share = progress.done / progress.total if progress.total else 0.0
-    line = Content.assemble((bar(share, 24), "$primary"), f"  {visible_line(progress.doing)}")
+    line = Content.assemble((bar(share, min(24, width // 4)), "$primary"), f"  {visible_line(progress.doing)}")
     return line.truncate(max(1, width), ellipsis=True)
 
 

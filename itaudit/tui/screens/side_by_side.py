@@ -196,7 +196,9 @@ class SideBySideScreen(Screen[None]):
         elif prompt is None:
             text = "no prompt was asked of all of these models"
         else:
-            text = f"{beside.place + 1}/{len(beside.prompts)} by {beside.order} · {prompt.id} {prompt.prompt.strip()}"
+            text = (
+                f"{beside.place + 1}/{len(beside.prompts)} by {beside.order} · {prompt.id} {beside.starts[prompt.id]}"
+            )
         line = self.query_one("#prompt", Static)
         line.display = bool(text)
         line.update(Content(shortened(visible_line(text), width)))

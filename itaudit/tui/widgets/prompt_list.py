@@ -69,11 +69,10 @@ class PromptList(Panel):
 
 
 def _heading(row: PromptRow, current: bool, width: int) -> list[Piece]:
-    lines = row.prompt.prompt.strip().splitlines() or [""]
     return [
         ("▸ " if current else "  ", ""),
         (f"{shortened(visible_line(row.prompt.id), max(width // 3, 4))} ", "dim"),
-        (visible_line(lines[0]), ""),
+        (row.start, ""),
     ]
 
 
