@@ -259,13 +259,15 @@ def tokens_command(run: Path, model: str, prompt_id: str, as_json: bool) -> None
     if as_json:
         print_json(document)
         return
-    click.echo(f"{'start':>5} {'rank':>6} {'log p base':>10} {'log p tuned':>11} {'KL':>7}  class      token")
-    for token in document["tokens"]:
+    click.echo(
+        f"{'position':>8} {'start':>6} {'rank':>6} {'log p base':>10} {'log p tuned':>11} {'KL':>7}  class      token"
+    )
+    for position, token in enumerate(document["tokens"], 1):
         tuned = "" if token["logprob_tuned"] is None else f"{token['logprob_tuned']:.3f}"
         kl = "" if token["kl"] is None else f"{token['kl']:.3f}"
         click.echo(
-            f"{token['start']:>5} {token['rank_base']:>6} {token['logprob_base']:>10.3f} {tuned:>11} {kl:>7}  "
-            f"{token['class']:<10} {visible_line(token['text'] or token['token'])}"
+            f"{position:>8} {token['start']:>6} {token['rank_base']:>6} {token['logprob_base']:>10.3f} {tuned:>11} "
+            f"{kl:>7}  {token['class']:<10} {visible_line(token['text'] or token['token'])}"
         )
 
 

@@ -48,6 +48,11 @@ def pace_text(rate: float) -> str:
     return f"{rate:.1f}/s" if rate < 100 else f"{rate:,.0f}/s"
 
 
+def kl_text(kl: float, digits: int) -> str:
+    """A KL in nats with so many digits; `<0.001` for what is more than nothing and would read as that."""
+    return f"<{10**-digits:.{digits}f}" if 1e-9 < kl < 0.5 * 10**-digits else f"{kl:.{digits}f}"
+
+
 def plural(unit: str) -> str:
     """`step` becomes `steps`; what ends in s stays, and so does what is empty."""
     return unit if not unit or unit.endswith("s") else f"{unit}s"

@@ -84,6 +84,15 @@ def test_prompts_and_tokens_agree_with_the_run(itaudit: Itaudit, run: Run) -> No
             assert all(len(entry) == 3 and 0 <= entry[2] <= 1 for entry in token["top_base"])
 
 
+def test_tokens_are_numbered_from_1_for_people(itaudit: Itaudit, run: Run) -> None:
+    prompt_id = sorted(run.table("scores", "sft").prompt_ids())[0]
+    lines = itaudit("tokens", run.path, "--model", "sft", "--prompt", prompt_id).stdout.splitlines()
+    scores = run.token_scores("sft", prompt_id)
+    assert lines[0].split()[0] == "position" and scores is not None
+    assert [int(line.split()[0]) for line in lines[1:]] == list(range(1, len(scores) + 1))
+    assert [int(line.split()[2]) for line in lines[1:]] == list(scores.rank_base)
+
+
 def test_text_output_shows_hostile_text_harmlessly(itaudit: Itaudit, run: Run) -> None:
     for verb in (["prompts", run.path], ["show", run.path]):
         done = itaudit(*verb)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from itaudit.units import age_text, bar, duration_text, pace_text, plural, size_text
+from itaudit.units import age_text, bar, duration_text, kl_text, pace_text, plural, size_text
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,12 @@ def test_paces(rate: float, text: str) -> None:
 def test_bars_and_plurals() -> None:
     assert [bar(share, 4) for share in (-1, 0, 0.5, 1, 9)] == ["────", "────", "━━──", "━━━━", "━━━━"]
     assert [plural(unit) for unit in ("step", "prompts", "")] == ["steps", "prompts", ""]
+
+
+@pytest.mark.parametrize(
+    ("kl", "digits", "text"),
+    [(0.648, 3, "0.648"), (0.00024, 3, "<0.001"), (0.00024, 2, "<0.01"), (0.0005, 3, "0.001"), (0.0, 3, "0.000")],
+)
+def test_a_small_kl_does_not_read_as_none(kl: float, digits: int, text: str) -> None:
+    assert kl_text(kl, digits) == text
+    assert kl_text(-1e-17, 3).lstrip("-") == "0.000", "what is left of rounding"

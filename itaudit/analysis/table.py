@@ -7,9 +7,12 @@ from typing import Any, Literal
 
 from itaudit.analysis.intervals import Estimate
 
-Kind = Literal["text", "count", "number", "share", "difference", "times"]
-"""How a column's values read: `share` is 0-1 and shown in per cent; `difference` has a sign; `times` is a quotient."""
+Kind = Literal["text", "count", "number", "share", "difference", "points", "times"]
+"""How a column's values read: `share` is 0-1 and shown in per cent; `difference` has a sign; `points` is a difference
+of shares, shown in percentage points; `times` is a quotient."""
 
+_UNITS: Mapping[Kind, str] = {"share": " %", "points": " pp", "times": " ×"}
+"""What follows a figure; its interval does without."""
 _ROUNDING = 1e-9
 
 Value = str | int | float | Estimate | None
@@ -83,7 +86,9 @@ def shown(value: Value, column: Column) -> str:
     text = _number(value.value, column, digits)
     if not ends:
         return text
-    return f"{text} ({_number(ends[0], column, digits)} to {_number(ends[1], column, digits)})"
+    unit = _UNITS.get(column.kind, "")
+    interval = " to ".join(_number(end, column, digits).removesuffix(unit) for end in ends)
+    return f"{text} ({interval})"
 
 
 def digits_of(value: float | int | None, digits: int) -> int:
@@ -100,11 +105,13 @@ def _number(value: float | int | None, column: Column, digits: int) -> str:
         case "count":
             return f"{value:,.0f}"
         case "share":
-            return f"{100 * value:.{max(column.digits - 2, 0)}f} %"
+            return f"{100 * value:.{max(column.digits - 2, 0)}f}{_UNITS['share']}"
         case "difference":
             return f"{value:+.{column.digits}f}"
+        case "points":
+            return f"{100 * value:+.{max(column.digits - 2, 0)}f}{_UNITS['points']}"
         case "times":
-            return f"{value:.{column.digits}f} ×"
+            return f"{value:.{column.digits}f}{_UNITS['times']}"
         case _:
             return f"{value:.{digits}f}"
 

@@ -34,7 +34,7 @@ _ROUNDING = 1e-9
 _Baselines = tuple[tuple[str, tuple[tuple[str, tuple[float, float]], ...]], ...]
 """Totals of each baseline, as something that can be a key."""
 
-_VARIANT, _SIZE = Column("variant", "variant", "text"), Column("size", "size", "count")
+_VARIANT, _SIZE = Column("variant", "variant", "text"), Column("size", "instances", "count")
 _MODEL = Column("model", "model", "text")
 _TASKS, _PROMPTS = Column("tasks", "tasks", "text"), Column("prompts", "prompts", "count")
 _METRIC_TITLES = {"exact_match": "exact match", "rouge_l": "ROUGE-L"}
@@ -113,7 +113,7 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
     columns = [_TASKS, _VARIANT, _SIZE, _MODEL, _PROMPTS, Column("metric", "metric", "text")]
     columns.append(Column("score", "score", "share"))
     for key, title in against.items():
-        columns.append(Column(f"{key}_difference", f"above {title}", "difference"))
+        columns.append(Column(f"{key}_difference", f"above {title}", "points"))
         columns.append(Column(f"{key}_verdict", f"against {title}", "text"))
     rows: list[dict[str, Value]] = []
     for part in parts:
@@ -142,7 +142,7 @@ def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference
                 row["random_verdict"] = NOT_APART
             rows.append(row)
     note = (
-        "Differences of scores from 0 to 1, over the prompts that both answered, resampled together. "
+        "Differences of scores in percentage points (pp), over the prompts that both answered, resampled together. "
         f"“{NOT_APART}”: the interval of the difference holds 0; against the random guess, also where the score is "
         f"among those of 95 % of guessers who guess each prompt once. {INTERVALS}"
     )
@@ -185,7 +185,7 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
     sizes = sorted({group.size for group in groups if group.size is not None and not group.is_base})
     columns = [_TASKS, _VARIANT, _MODEL, Column("metric", "metric", "text")]
     columns += [Column(f"score_{size}", f"at size {size:,}", "share") for size in sizes]
-    columns += [Column("rise", "rise", "difference"), Column("verdict", "from the smallest to the largest", "text")]
+    columns += [Column("rise", "rise", "points"), Column("verdict", "from the smallest to the largest", "text")]
     rows: list[dict[str, Value]] = []
     for part in parts:
         metric = METRICS[part.kind]

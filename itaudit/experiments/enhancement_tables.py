@@ -77,7 +77,7 @@ def _table(groups: Sequence[Group], plain: Mapping[int | None, Group], reference
         Column("kl_difference", "KL above plain (nats)", "difference"),
         Column("verdict", "KL against plain", "text"),
         Column("shifted", "shifted", "share"),
-        Column("shifted_difference", "share shifted above plain", "difference"),
+        Column("shifted_difference", "share shifted above plain", "points"),
         Column("shifted_verdict", "share shifted against plain", "text"),
     ]
     note = (

@@ -81,7 +81,7 @@ def against_table(groups: Sequence[Group], reference: str) -> Table:
         Column("times", f"KL, times {reference}", "times", 2),
         Column("kl_difference", f"KL above {reference} (nats)", "difference"),
         Column("verdict", f"KL against {reference}", "text"),
-        Column("shifted_difference", f"share shifted above {reference}", "difference"),
+        Column("shifted_difference", f"share shifted above {reference}", "points"),
         Column("shifted_verdict", f"share shifted against {reference}", "text"),
     )
     rows: list[dict[str, Value]] = []

@@ -178,7 +178,8 @@ def _dots(table: Table, dots: Dots, prefix: str, models: Sequence[str]) -> list[
     if column is None or not (1 if dots.line is not None else 2) <= len(rows) <= MOST_ROWS:
         return []
     title = f"{table.title}: {column.title}"
-    scale = 100 if column.kind == "share" else 1
+    unit = {"share": "per cent", "points": "percentage points"}.get(column.kind, "")
+    scale = 100 if unit else 1
     with drawing(_WIDTH, 0.9 + _ROW * len(rows)) as figure:
         axes = figure.add_subplot()
         for at, (row, one) in enumerate(rows):
@@ -188,7 +189,7 @@ def _dots(table: Table, dots: Dots, prefix: str, models: Sequence[str]) -> list[
             axes.errorbar([value], [at], xerr=bars, markersize=6, capsize=3, **_style(series))
         axes.set_yticks(range(len(rows)), [_place(row, table) for row, _ in rows])
         axes.invert_yaxis()
-        axes.set_xlabel(column.title + (", per cent" if column.kind == "share" else ""))
+        axes.set_xlabel(f"{column.title}, {unit}" if unit else column.title)
         if dots.line is None:
             axes.set_xlim(left=min(0, axes.get_xlim()[0]))
         else:

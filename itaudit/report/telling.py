@@ -44,9 +44,10 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A token that tuning moved: its 0-based position and base rank, KL in nats, and what was likeliest instead.
+    """A token that tuning moved: its position, its base rank, KL in nats, and what was likeliest instead.
 
-    Alternatives are (text, probability) of the base model; `tuned` is the tuned model's probability of the token.
+    Positions are from 1, as people count, ranks from 0, as the field has them. Alternatives are (text, probability) of
+    the base model; `tuned` is the tuned model's probability of the token.
     """
 
     position: int
@@ -186,7 +187,7 @@ def _moved(run: Run, response: Response, scores: TokenScores, at: int, spans: Se
     text = response.response[start:end] or run.token_text(scores.ids[at])
     span = _span_of(start, end, spans)
     return Moved(
-        position=at,
+        position=at + 1,
         text=visible_line(text),
         rank=scores.rank_base[at],
         kl=None if scores.kl is None else scores.kl[at],

@@ -75,10 +75,17 @@ def _tables(request: Mapping[str, Any]) -> Iterator[Table]:
         published = experiment.spec.matrix.published
     else:
         cells, reference, published = _cells(request["cells"]), str(request["reference"]), ""
+    others: list[Table] = []
     for number, name in enumerate(BUILDERS):
-        yield from importlib.import_module(name).tables(cells, reference)
-        if not number:
-            yield from published_tables(published, cells, reference)
+        found = importlib.import_module(name).tables(cells, reference)
+        yield from found
+        if number:
+            others += found
+        else:
+            # The ladder is drawn beside those of the sizes; other figures wait for what stands beside them.
+            yield from (one for one in published_tables(published, cells, reference) if one.name == "published_ladder")
+    told = published_tables(published, cells, reference, others)
+    yield from (one for one in told if one.name != "published_ladder")
 
 
 def _cells(told: Sequence[Mapping[str, Any]]) -> list[Cell]:

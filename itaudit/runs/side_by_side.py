@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from itaudit.analysis.answers import parting
 from itaudit.analysis.by_position import ByPosition, by_position
 from itaudit.errors import UserError
@@ -63,7 +66,7 @@ class SideBySide:
         if version == self._version:
             return False
         self._version = version
-        for name in ("prompts", "_shifts", "_partings"):
+        for name in ("prompts", "_shifts", "first_partings"):
             self.__dict__.pop(name, None)
         return True
 
@@ -108,11 +111,45 @@ class SideBySide:
         each[there[0]] = first
         return Partings(first, tuple(each), _groups(read, there, first), same)
 
+    @cached_property
+    def first_partings(self) -> dict[str, int]:
+        """`Partings.first` of the prompts whose answers part, by prompt id; one by one they would take long."""
+        codes: dict[str, int] = {}
+        sides = [self._all_tokens(side, codes) for side in self.sides]
+        found = {}
+        for prompt in self.prompts:
+            there = [tokens[prompt.id] for tokens in sides if prompt.id in tokens]
+            places = [place for tokens in there[1:] if (place := _parting(there[0], tokens)) is not None]
+            if places:
+                found[prompt.id] = min(places)
+        return found
+
+    def _all_tokens(self, side: Side, codes: dict[str, int]) -> dict[str, npt.NDArray[np.int64]]:
+        """What a model's answers are compared by, as numbers; `codes` are those of texts, of all models."""
+        columns = side.run.table("responses", side.label).read().select(["prompt_id", "ids"])
+        ids = [np.asarray(one, np.int64) for one in _lists(columns["ids"])]
+        if not self.same_vocabulary:
+            known = {
+                int(token): codes.setdefault(side.run.token_text(int(token)), len(codes))
+                for token in np.unique(np.concatenate([*ids, np.empty(0, np.int64)]))
+            }
+            ids = [np.array([known[int(token)] for token in one], np.int64) for one in ids]
+        return dict(zip(columns["prompt_id"].to_pylist(), ids, strict=True))
+
     def _tokens(self, run: Run, answer: SideAnswer) -> Sequence[object] | None:
         """What answers are compared by: ids, or what they read as where vocabularies differ."""
         if answer.response is None:
             return None
         return answer.response.ids if self.same_vocabulary else [run.token_text(one) for one in answer.response.ids]
+
+
+def _parting(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> int | None:
+    """As `analysis.answers.parting`, of arrays."""
+    shared = min(len(first), len(second))
+    places = np.flatnonzero(first[:shared] != second[:shared])
+    if places.size:
+        return int(places[0])
+    return None if len(first) == len(second) else shared
 
 
 def _groups(

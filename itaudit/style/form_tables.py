@@ -1,11 +1,11 @@
 """Tables of length, layout and openings: what models' responses look like, and how near the dataset's they are."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from itaudit.analysis.intervals import difference, estimate
-from itaudit.analysis.table import Column, Table, Value
+from itaudit.analysis.table import Column, Kind, Table, Value
 from itaudit.analysis.verdicts import verdict
 from itaudit.style.distances import nearness
 from itaudit.style.fill import DATASET, REFERENCES, Styled
@@ -39,39 +39,69 @@ def form_table(places: Sequence[Place]) -> Table:
     )
 
 
-def distance_table(places: Sequence[Place], reference: str) -> Table:
-    """A row a model and measure: the difference from the base model, and whether the dataset came nearer."""
-    rows = []
-    for place in places:
-        measures = _measures(place)
-        for subject in place.tuned:
-            rows += [_distance_row(place, subject, title, of, reference) for title, of in measures.items()]
-    return Table(
-        "style-distances",
-        "Distance from the dataset's form",
-        (
-            *place_columns(places),
-            Column("measure", "measure", "text"),
-            Column("value", "mean", digits=2),
-            Column("minus_base", "minus base", "difference", 2),
-            Column("minus_reference", f"minus {reference}", "difference", 2),
-            Column("dataset", "dataset", digits=2),
-            Column("distance", "distance", digits=2),
-            Column("base_distance", "base's distance", digits=2),
-            Column("nearer", "nearer than base by", "difference", 2),
-            Column("told", "against base", "text"),
+def distance_tables(places: Sequence[Place], reference: str) -> list[Table]:
+    """Of lengths and of shares, a row a model and measure: the difference from base, and whether the dataset is nearer.
+
+    They are two tables, since shares read in per cent.
+    """
+    lengths, shares = _distances(places, _length_measures, reference), _distances(places, _share_measures, reference)
+    apart = "Distance is the first Wasserstein distance between the responses' and the dataset's distributions"
+    chance = "It can't fall below 0 and chance alone keeps it above; compare it with the base model's."
+    return [
+        Table(
+            "style-distances",
+            "Distance from the dataset's lengths",
+            (*place_columns(places), *_distance_columns(reference, "number", "difference", 2)),
+            lengths,
+            f"{apart}, in the measure's unit. {chance}",
         ),
-        tuple(rows),
-        "Distance is the first Wasserstein distance between the responses' and the dataset's distributions, in the "
-        "measure's unit. It can't fall below 0 and chance alone keeps it above; compare it with the base model's.",
+        Table(
+            "style-share-distances",
+            "Distance from the dataset's layout and openings",
+            (*place_columns(places), *_distance_columns(reference, "share", "points", 3)),
+            shares,
+            f"{apart}, which of a share is the difference. {chance}",
+        ),
+    ]
+
+
+def _distance_columns(reference: str, kind: Kind, difference_kind: Kind, digits: int) -> tuple[Column, ...]:
+    return (
+        Column("measure", "measure", "text"),
+        Column("value", "mean", kind, digits),
+        Column("minus_base", "minus base", difference_kind, digits),
+        Column("minus_reference", f"minus {reference}", difference_kind, digits),
+        Column("dataset", "dataset", kind, digits),
+        Column("distance", "distance", kind, digits),
+        Column("base_distance", "base's distance", kind, digits),
+        Column("nearer", "nearer than base by", difference_kind, digits),
+        Column("told", "against base", "text"),
     )
 
 
-def _measures(place: Place) -> dict[str, Of]:
-    """The measures to tell of: of what neither a model nor the dataset ever does there is nothing to tell."""
+def _distances(
+    places: Sequence[Place], measures_of: Callable[[Place], Mapping[str, Of]], reference: str
+) -> tuple[Mapping[str, Value], ...]:
+    rows = []
+    for place in places:
+        measures = _with_something(place, measures_of(place))
+        for subject in place.tuned:
+            rows += [_distance_row(place, subject, title, of, reference) for title, of in measures.items()]
+    return tuple(rows)
+
+
+def _length_measures(_place: Place) -> dict[str, Of]:
+    return {TITLES[measure]: _of(measure) for measure in MEASURES if measure not in SHARES}
+
+
+def _share_measures(place: Place) -> dict[str, Of]:
     known = {one.form.opening for one in place.dataset.seeds[0]}
-    found: dict[str, Of] = {TITLES[measure]: _of(measure) for measure in MEASURES}
-    found["with an opening of the dataset"] = lambda one: float(one.form.opening in known)
+    found: dict[str, Of] = {TITLES[measure]: _of(measure) for measure in SHARES}
+    return found | {"with an opening of the dataset": lambda one: float(one.form.opening in known)}
+
+
+def _with_something(place: Place, found: Mapping[str, Of]) -> dict[str, Of]:
+    """The measures to tell of: of what neither a model nor the dataset ever does there is nothing to tell."""
     everyone = [one for subject in (*place.models.values(), place.dataset) for seed in subject.seeds for one in seed]
     return {title: of for title, of in found.items() if any(map(of, everyone))}
 
@@ -98,7 +128,7 @@ def opening_table(places: Sequence[Place], top: int, words: int) -> Table:
             *place_columns(places),
             Column("opening", "opening", "text"),
             Column("share", "responses", "share"),
-            Column("minus_base", "minus base", "difference"),
+            Column("minus_base", "minus base", "points"),
             Column("dataset", "in the dataset", "share"),
         ),
         tuple(rows),

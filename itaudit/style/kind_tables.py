@@ -64,7 +64,7 @@ def kind_table(places: Sequence[Place], reference: str) -> Table:
             Column("share", "of positions", "share"),
             Column("shifted", "shifted", "count"),
             Column("share_of_shifted", "of the shifted", "share"),
-            Column("minus_reference", f"minus {reference}", "difference"),
+            Column("minus_reference", f"minus {reference}", "points"),
             Column("rate", "shifted of its own", "share"),
             Column("kl", "KL, nats"),
         ),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itaudit.analysis.table import Table
 from itaudit.runs.cells import Cell
 from itaudit.style.copied_table import copied_table
-from itaudit.style.form_tables import distance_table, form_table, opening_table
+from itaudit.style.form_tables import distance_tables, form_table, opening_table
 from itaudit.style.kind_tables import kind_table, word_table
 from itaudit.style.subjects import places
 
@@ -22,7 +22,7 @@ def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     style = there[0].tuned[0].runs[0].recipe.style
     found = [
         form_table(there),
-        distance_table(there, reference),
+        *distance_tables(there, reference),
         opening_table(there, style.top, style.opening_words),
         copied_table(there, style.span_words, reference),
         kind_table(there, reference),

@@ -20,6 +20,7 @@ from itaudit.sanitize import visible_line
 from itaudit.tui.config import config_path, read_config, write_config
 from itaudit.tui.keymap import read_keymap
 from itaudit.tui.telling import told
+from itaudit.tui.terminal import end_with_terminal
 from itaudit.tui.themes import DEFAULT_THEME, load_themes, token_colors
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class ItauditApp(App[None]):
     """Opens on a run or a dataset; without one, on the list of runs."""
 
     TITLE = "itaudit"
+    # What is said for a moment stands over the keys at the foot, where it hides no figure.
+    CSS = """
+    ToastRack { margin-bottom: 0; align: left bottom; }
+    ToastHolder { align-horizontal: left; }
+    Toast { width: 1fr; max-width: 100%; margin-top: 0; padding: 0 1; }
+    """
     DEFAULT_MODE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", id="app.quit", tooltip="Quit; a job goes on", priority=False),
@@ -96,6 +103,8 @@ class ItauditApp(App[None]):
             return self._home()
 
     def on_mount(self) -> None:
+        if not self.is_headless:
+            end_with_terminal(self)
         for problem in self._problems:
             self.notify(visible_line(problem), severity="warning", markup=False, timeout=10)
         self.theme_changed_signal.subscribe(self, self._keep_theme)

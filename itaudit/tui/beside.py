@@ -1,5 +1,6 @@
 """Several models' answers side by side, without a screen: which prompt, which position, which model is looked at."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
@@ -12,6 +13,7 @@ from itaudit.runs.compare import SideAnswer
 from itaudit.runs.run import Prompt, Run, list_runs
 from itaudit.runs.side_by_side import MOST, Partings, SideBySide
 from itaudit.tui.answer import Answer
+from itaudit.tui.prompt_starts import prompt_starts
 
 Order = Literal["file order", "KL", "first to part"]
 ORDERS: tuple[Order, ...] = ("file order", "KL", "first to part")
@@ -67,7 +69,7 @@ class Beside:
         """Takes in what came since; returns whether anything did. Raises UserError where files are broken."""
         came = self.compared.poll()
         if came:
-            self._forget("prompts", "answers", "partings")
+            self._forget("prompts", "starts", "answers", "partings")
             ids = [prompt.id for prompt in self.prompts]
             if self.prompt_id not in ids:
                 self.prompt_id = ids[0] if ids else None
@@ -84,16 +86,18 @@ class Beside:
         if self.order == "KL":
             return tuple(sorted(prompts, key=lambda prompt: -self._kl(prompt.id)))
         if self.order == "first to part":
-            return tuple(sorted(prompts, key=lambda prompt: self._parts(prompt.id)))
+            parts = self.compared.first_partings
+            return tuple(sorted(prompts, key=lambda prompt: parts.get(prompt.id, math.inf)))
         return prompts
+
+    @cached_property
+    def starts(self) -> dict[str, str]:
+        """What tells each prompt from the others, in a line of visible text."""
+        return prompt_starts(self.compared.prompts)
 
     def _kl(self, prompt_id: str) -> float:
         """The largest mean KL of the answers to a prompt."""
         return max((shift.kl_mean or 0.0 for shift in self.compared.shifts(prompt_id) if shift), default=0.0)
-
-    def _parts(self, prompt_id: str) -> float:
-        first = self.compared.partings(prompt_id).first
-        return float("inf") if first is None else first
 
     @property
     def place(self) -> int:

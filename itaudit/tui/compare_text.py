@@ -20,6 +20,7 @@ from itaudit.tui.diff_text import ADDED_STYLE, LONGEST, REMOVED_STYLE, fields_di
 from itaudit.tui.labels import CANDIDATE_MARKS, LABEL_MARKS
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.widgets.position_panel import EMITTED, TokenText, probability_text
+from itaudit.units import kl_text
 
 CURRENT_STYLE = "bold reverse"
 FLAGGED_STYLE = "bold underline $hallucinated"
@@ -108,7 +109,7 @@ def shift_words(shift: PromptShift | None, width: int) -> str:
     """`KL 0.29 · shifted 6.1 % · marginal 4.0 %` of one answer, or as much of it as has room in a width."""
     if shift is None:
         return "not scored yet"
-    figures = [] if shift.kl_mean is None else [f"KL {shift.kl_mean:.2f}"]
+    figures = [] if shift.kl_mean is None else [f"KL {kl_text(shift.kl_mean, 2)}"]
     shares = [100 * count / shift.tokens for count in (shift.shifted, shift.marginal)] if shift.tokens else []
     if shares:
         shifted, marginal = shares
@@ -137,7 +138,7 @@ def parting_text(
     before = visible_line(text[max(0, parting.start - EXCERPT) : parting.start])
     lines = [
         Content.assemble(
-            f"They part at position {parting.position}, after ",
+            f"They part at position {parting.position + 1}, after ",
             (f"“{'…' if parting.start > EXCERPT else ''}{before}”", "$foreground-muted"),
         )
     ]

@@ -25,8 +25,9 @@ METRIC_WORDS: Mapping[Metric, str] = {
     "unshifted": "share unshifted",
     "tokens": "tokens a response",
 }
-COLUMN = 14
-"""Cells of a column of the matrix."""
+COLUMN, NARROW_COLUMN = 14, 12
+"""Cells of a column of the matrix, and of one where there is little room."""
+_NARROW = 50
 MUTED = "$foreground-muted"
 CELL_MARKS = {
     "waiting": ("·", MUTED),
@@ -36,6 +37,14 @@ CELL_MARKS = {
     "failed": ("✗", "bold $error"),
 }
 """A mark and a style for each state of a cell: told by shape as well as by colour."""
+LEGEND = (
+    ("·", "waits for its turn"),
+    ("▶", "at work: stage and per cent"),
+    ("✓", "done: the figure that m chooses"),
+    ("■", "stopped; R goes on"),
+    ("✗", "its run failed; the others go on"),
+    ("+", "taken for side by side"),
+)
 
 
 def head_text(name: str, progress: ExperimentProgress, now: float, *, cancelling: bool) -> Content:
@@ -48,6 +57,8 @@ def head_text(name: str, progress: ExperimentProgress, now: float, *, cancelling
     parts += Content.styled(f"   cells {progress.done}/{progress.total}", MUTED)
     if progress.failed:
         parts += Content.styled(f"   {len(progress.failed)} failed", "$error")
+    if progress.job in ("failed", "cancelled"):
+        parts += Content.styled("   R goes on", MUTED)
     if progress.at_work:
         if progress.seconds_left is not None:
             parts += Content.styled(f"   {duration_text(progress.seconds_left)} left", MUTED)
@@ -66,7 +77,7 @@ def doing_text(progress: ExperimentProgress, width: int) -> Content:
     if progress.job == "failed":
         return Content.styled(visible_line(progress.error), "$error")
     share = progress.done / progress.total if progress.total else 0.0
-    line = Content.assemble((bar(share, 24), "$primary"), f"  {visible_line(progress.doing)}")
+    line = Content.assemble((bar(share, min(24, width // 4)), "$primary"), f"  {visible_line(progress.doing)}")
     return line.truncate(max(1, width), ellipsis=True)
 
 
@@ -89,9 +100,14 @@ def metric_text(metric: Metric, summary: ShiftSummary | None) -> str:
     return f"{100 * getattr(summary, metric):.1f} %"
 
 
+def column_width(width: int) -> int:
+    """Cells of a column in a matrix of so many."""
+    return COLUMN if width >= _NARROW else NARROW_COLUMN
+
+
 def columns_shown(matrix: Matrix, names: int, width: int, cursor: int) -> range:
     """The columns that have room, the cursor's among them."""
-    room = max(1, (width - names - 2) // COLUMN)
+    room = max(1, (width - names - 2) // column_width(width))
     first = max(0, min(cursor - room // 2, len(matrix.columns) - room))
     return range(first, min(first + room, len(matrix.columns)))
 
@@ -105,11 +121,11 @@ def names_width(matrix: Matrix, width: int) -> int:
 def heads_text(matrix: Matrix, width: int, cursor: int) -> Content:
     """The line above the matrix."""
     names = names_width(matrix, width)
-    columns = columns_shown(matrix, names, width, cursor)
+    columns, cells = columns_shown(matrix, names, width, cursor), column_width(width) - 2
     line = Content.styled(f"  {shortened(matrix.corner, names):<{names}}  ", MUTED)
     for number in columns:
-        name = shortened(visible_line(matrix.columns[number]), COLUMN - 2)
-        line += Content.styled(f"  {name}{' ' * (COLUMN - 2 - text_cells(name))}", "bold")
+        name = shortened(visible_line(matrix.columns[number]), cells)
+        line += Content.styled(f"  {name}{' ' * (cells - text_cells(name))}", "bold")
     if columns.stop < len(matrix.columns):
         line += Content.styled("›", MUTED)
     return line.truncate(max(1, width + 2), ellipsis=True)
@@ -131,17 +147,21 @@ def row_text(
     name = shortened(visible_line(row.name), names)
     line = Content.assemble((name + " " * (names - text_cells(name)), "bold"), "  ")
     column, here = cursor
+    cells = column_width(width)
+    gap = 2 if cells == COLUMN else 1
     for number in columns_shown(matrix, names, width, column):
         spot = row.spots[number]
         if spot is None:
-            line += Content(" " * COLUMN)
+            line += Content(" " * cells)
             continue
         state, text = cell_text(spot)
         mark, style = CELL_MARKS[state]
         taken = "+" if spot in chosen else " "
-        words = f"{shortened(text, COLUMN - 4):<{COLUMN - 4}}"
+        words = f"{shortened(text, cells - 2 - gap):<{cells - 2 - gap}}"
         at = "reverse" if here and number == column else ""
-        line += Content.assemble((mark, style), (f"{taken}{words}", at or ("bold" if spot in chosen else "")), "  ")
+        line += Content.assemble(
+            (mark, style), (f"{taken}{words}", at or ("bold" if spot in chosen else "")), " " * gap
+        )
     return line
 
 
@@ -209,6 +229,10 @@ def _in_lines(facts: Sequence[str], width: int) -> list[Content]:
     for fact in facts:
         if lines and text_cells(lines[-1]) + text_cells(fact) + 3 <= width:
             lines[-1] += f" · {fact}"
+        elif text_cells(fact) > width:
+            # The interval below, unbroken.
+            figure, bracket, interval = fact.partition(" (")
+            lines += [figure, f"  ({interval}"] if bracket else [figure]
         else:
             lines.append(fact)
     return [Content(visible_line(line)) for line in lines]

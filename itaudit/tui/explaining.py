@@ -22,10 +22,11 @@ _Key = tuple[str, str, tuple[tuple[int, int], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Lines on the word and on the span under the cursor, and the span in a few words."""
+    """Lines on the word and on the span under the cursor, what proofs say of it, and the span in a few words."""
 
     word: list[Pieces] = field(default_factory=list)
     span: list[Pieces] = field(default_factory=list)
+    verdicts: list[Pieces] = field(default_factory=list)
     about: str = ""
 
 
@@ -48,14 +49,15 @@ class Explaining(StepView):
         causes, word, cause = explained.causes, explained.word_at(number), explained.at(number)
         proved = self._proved(answer)
         if causes is None or cause is None:
-            return Here(span=proved)
+            return Here(verdicts=proved)
         rank = stepping.run.cause_rank
         chance = self.chance_here(explained, cause)
         text = answer.text[cause.words[0].start : cause.words[-1].end]
         about = f"“{shortened(visible_line(text), 24)}” {outcome_words(cause)}"
         if chance is not None:
             about += f" · by chance {share_text(chance[0])}"
-        return Here([word_pieces(causes, word, rank)] if word else [], [*cause_pieces(cause, chance), *proved], about)
+        words = [word_pieces(causes, word, rank)] if word else []
+        return Here(words, cause_pieces(cause, chance), proved, about)
 
     def chance_here(self, explained: AnswerCauses, cause: SpanCause) -> Chance | None:
         """How often chance would trace the span; None while that is being found, which draws again."""

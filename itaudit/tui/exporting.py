@@ -55,7 +55,7 @@ def _tokens(run: Run, answer: Answer) -> Iterator[str]:
     for number, position in enumerate(answer.positions):
         text = answer.text[position.start : position.end] or run.token_text(scores.ids[number])
         figures = (
-            str(number),
+            str(number + 1),
             _code(token_label(text)),
             str(position.shift),
             str(scores.rank_base[number]),

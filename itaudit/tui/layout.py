@@ -108,7 +108,8 @@ def _units(text: str) -> Iterator[tuple[int, int, int]]:
             start, cells = offset, 0
         cells += size
         wide_before = wide
-        if character.isspace():
+        # A figure and its per cent sign stay together.
+        if character.isspace() and text[offset + 1 : offset + 2] != "%":
             yield start, offset + 1, cells
             start, cells = offset + 1, 0
             wide_before = False

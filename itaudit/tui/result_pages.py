@@ -7,7 +7,8 @@ from itaudit.analysis.table import Table
 CELLS = "cells"
 _PAGES = {
     "methods": ("methods", "against_", "enhancement"),
-    "sizes": ("size_", "published"),
+    "sizes": ("size_", "published_ladder"),
+    "published": ("published",),
     "tasks": ("task", "random_guess"),
     "quality": ("judge", "rating", "rater"),
     "style": ("style", "opening", "shift-kinds", "shifted-words", "copied"),

@@ -16,6 +16,7 @@ from itaudit.runs.watch import Watch
 from itaudit.trace.types import Source, Span
 from itaudit.tui.answer import Answer
 from itaudit.tui.answer_causes import AnswerCauses
+from itaudit.tui.prompt_starts import prompt_starts
 from itaudit.tui.span_causes import held_offsets
 from itaudit.tui.walking import SHIFTS, Walk, walk_spans
 
@@ -24,6 +25,8 @@ ORDERS: tuple[Order, ...] = ("share shifted", "KL", "marks", "file order")
 Filter = Literal["all", "marked", "with shifted", "not answered"]
 FILTERS: tuple[Filter, ...] = ("all", "marked", "with shifted", "not answered")
 
+EXPERIMENT = "experiment.toml"
+"""What the folder above a run's holds where the run is part of an experiment."""
 QUICK = 0.2
 """Seconds that reading all lists may take at every look at a run; beyond, they are read less often."""
 
@@ -33,6 +36,8 @@ class PromptRow:
     """A prompt in the list, with what is known of the current model's answer to it."""
 
     prompt: Prompt
+    start: str
+    """What tells the prompt from the others, in a line of visible text."""
     answered: bool
     shift: PromptShift | None
     marks: int
@@ -105,7 +110,7 @@ class Stepping:
         _ = self.run.thresholds
         self.run.marks()
         self._versions, self._marked = versions, stamp
-        self._forget("_texts", "_shifts", "_marks", "rows", "detectors")
+        self._forget("_texts", "_starts", "_shifts", "_marks", "rows", "detectors")
         self._read = time.perf_counter()
         self._reading_took = self._read - began
         return True
@@ -142,6 +147,17 @@ class Stepping:
         return dict(zip(columns["prompt_id"].to_pylist(), columns["response"].to_pylist(), strict=True))
 
     @cached_property
+    def _starts(self) -> dict[str, str]:
+        return prompt_starts(self.run.prompts())
+
+    @cached_property
+    def where(self) -> str:
+        """The run's name, with its experiment's where it is part of one."""
+        runs = self.run.path.parent
+        experiment = runs.parent if runs.name == "runs" and (runs.parent / EXPERIMENT).is_file() else None
+        return f"{experiment.name} {self.run.name}" if experiment else self.run.name
+
+    @cached_property
     def _shifts(self) -> dict[str, PromptShift]:
         return self.run.prompt_shifts(self.label)
 
@@ -156,6 +172,7 @@ class Stepping:
         rows = [
             PromptRow(
                 prompt,
+                self._starts[prompt.id],
                 prompt.id in answered,
                 self._shifts.get(prompt.id),
                 sum(mark.flagged for mark in self._marks.get((self.label, prompt.id), ())),

@@ -33,8 +33,18 @@ class _Laid:
 
 def table_text(table: Table, width: int) -> Content:
     """A table with its title, and what there is to say on how to read it."""
-    lines = [Content.styled(visible_line(table.title), HEAD), Content()]
-    for number, band in enumerate(_bands(table, width)):
+    return Content("\n").join(table_lines(table, width))
+
+
+def table_lines(table: Table, width: int) -> list[Content]:
+    """The same line by line."""
+    title = visible_line(table.title)
+    lines = [*(Content.styled(line, HEAD) for line in _in_lines(title, width)), Content()]
+    bands = _bands(table, width)
+    if any(_cells(band) > width for band in bands):
+        lines += _records(table, width)
+        bands = []
+    for number, band in enumerate(bands):
         if number:
             lines.append(Content())
         lines += _lines(table, band)
@@ -45,7 +55,7 @@ def table_text(table: Table, width: int) -> Content:
             lines += [
                 Content.styled(shown_text[line.start : line.end].rstrip(), MUTED) for line in wrap(shown_text, width)
             ]
-    return Content("\n").join(lines)
+    return lines
 
 
 def _bands(table: Table, width: int) -> list[list[_Laid]]:
@@ -58,6 +68,12 @@ def _bands(table: Table, width: int) -> list[list[_Laid]]:
         return [whole]
     laid = [first, *(_laid(table, column, room, below=True) for column in table.columns[1:])]
     names = laid[: _named_by(table)]
+    most = max((column.width for column in laid[len(names) :]), default=0)
+    while len(names) > 1 and names[-1].words and _cells(names) + GAP + most > width:
+        # A name in words that others tell rows apart without can stand in a piece of its own.
+        if not _tells_apart(table, len(names) - 1):
+            break
+        names.pop()
     # Counts say least, and can wait for the last piece.
     others = sorted(laid[len(names) :], key=lambda column: column.column.kind == "count")
     bands: list[list[_Laid]] = []
@@ -77,12 +93,32 @@ def _named_by(table: Table) -> int:
     for count, column in enumerate(table.columns, 1):
         if any(isinstance(row.get(column.key), Estimate | float) for row in table.rows):
             return max(count - 1, 1)
-        keys = [column.key for column in table.columns[:count]]
-        if len({tuple(row.get(key) for key in keys) for row in table.rows}) == len(table.rows):
+        if _tells_apart(table, count):
             following = table.columns[count : count + 1]
             # A name in words that stands beside still belongs to it.
             return count + sum(each.kind == "text" and len(each.title) < 12 for each in following)
     return 1
+
+
+def _tells_apart(table: Table, count: int) -> bool:
+    """Whether no two rows are the same in so many columns at the beginning."""
+    keys = [column.key for column in table.columns[:count]]
+    return len({tuple(row.get(key) for key in keys) for row in table.rows}) == len(table.rows)
+
+
+def _records(table: Table, width: int) -> Iterator[Content]:
+    """A block of lines a row, where no figure has room beside the names: first these, then a figure a line."""
+    count = _named_by(table)
+    for number, row in enumerate(table.rows):
+        if number:
+            yield Content()
+        names = (shown(row[column.key], column) for column in table.columns[:count] if row.get(column.key) is not None)
+        for line in _in_lines(visible_line(" · ".join(names)), width):
+            yield Content.styled(line, "bold")
+        for column in table.columns[count:]:
+            if row.get(column.key) not in (None, ""):
+                told = visible_line(f"{column.title}: {shown(row.get(column.key), column)}")
+                yield from (Content(f"  {line}") for line in _in_lines(told, max(width - 2, 1)))
 
 
 def _cells(band: Sequence[_Laid]) -> int:

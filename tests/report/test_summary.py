@@ -95,9 +95,9 @@ def test_sentences_of_verdicts_group_what_is_said_and_stop_at_some() -> None:
     table = Table("against_plain", "", columns, tuple(rows))
     said = next(one for one in SAID if one.table == "against_plain")
     same, far = verdict_sentences(table, said, "lft")
-    assert same.startswith("By KL against plain tuning (= 1): not apart – m0 1.00 × (0.90 × to 1.10 ×); ")
+    assert same.startswith("By KL against plain tuning (= 1): not apart – m0 1.00 × (0.90 to 1.10); ")
     assert same.endswith(" and 2 more.") and f"m{LISTED}" not in same
-    assert far == "By KL against plain tuning (= 1): further from the base – far 3.00 × (2.00 × to 4.00 ×)."
+    assert far == "By KL against plain tuning (= 1): further from the base – far 3.00 × (2.00 to 4.00)."
 
 
 def test_the_published_multiple_stands_beside_one_over_as_many_tokens() -> None:

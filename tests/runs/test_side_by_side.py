@@ -84,6 +84,24 @@ def test_other_vocabularies_are_compared_by_what_tokens_read_as(built: Run, tmp_
     assert beside.partings("zamboni").first is None
     assert not beside.partings("zamboni").same_context
 
+    assert first_one_by_one(beside) == beside.first_partings
+
+
+def first_one_by_one(beside: SideBySide) -> dict[str, int]:
+    firsts = {prompt.id: beside.partings(prompt.id).first for prompt in beside.prompts}
+    return {prompt_id: first for prompt_id, first in firsts.items() if first is not None}
+
+
+def test_where_all_prompts_part_is_told_at_once(built: Run, tmp_path: Path) -> None:
+    beside = SideBySide(cells_of(built))
+    assert first_one_by_one(beside) == beside.first_partings and len(beside.first_partings) > 3
+    run = copy(built, tmp_path / "begun")
+    (run.path / "responses" / "base.arrow").unlink()
+    later = SideBySide(cells_of(run))
+    assert first_one_by_one(later) == later.first_partings
+    shutil.copy(built.path / "responses" / "base.arrow", run.path / "responses" / "base.arrow")
+    assert later.poll() and later.first_partings == beside.first_partings
+
 
 def test_only_prompts_that_all_runs_ask_in_the_same_words_are_shown(built: Run, tmp_path: Path) -> None:
     run = copy(built, tmp_path / "fewer")

@@ -52,7 +52,8 @@ def test_openings_are_told_where_several_responses_share_one(run: Run) -> None:
 
 
 def test_there_is_a_table_for_each_question_that_has_an_answer(made: dict[str, Rows]) -> None:
-    assert list(made) == ["style-form", "style-distances", "copied-spans", "shift-kinds", "shifted-words"]
+    lengths_and_shares = ["style-distances", "style-share-distances"]
+    assert list(made) == ["style-form", *lengths_and_shares, "copied-spans", "shift-kinds", "shifted-words"]
 
 
 def test_means_stand_beside_those_of_the_references_and_the_dataset(made: dict[str, Rows]) -> None:
@@ -72,7 +73,7 @@ def test_differences_are_what_the_means_say(made: dict[str, Rows]) -> None:
     assert found["minus_reference"]["value"] == pytest.approx(means["sft"] - means["lft"])
     assert found["nearer"]["value"] == pytest.approx(found["base_distance"]["value"] - found["distance"]["value"])
     # Nobody wrote code, so that nothing is told of it.
-    assert not [one for one in made["style-distances"] if one["measure"] == "with a code block"]
+    assert not [one for one in made["style-share-distances"] if one["measure"] == "with a code block"]
 
 
 def test_a_difference_inside_its_interval_is_not_called_one(made: dict[str, Rows]) -> None:

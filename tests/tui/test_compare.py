@@ -72,7 +72,7 @@ async def test_c_shows_both_runs_from_either(parent: Run, which: str) -> None:
         assert "“Luigi” (re-tuned from here): gone" in text
         assert "edits 2, of the span's sources 2" in text
         part = pane(pilot, "parting")
-        assert "They part at position 8" in part and "dolly-12-mended" in part
+        assert "They part at position 9" in part and "dolly-12-mended" in part
         # What the one says is told by what is known of it in the other.
         assert "“␣and” of dolly-12:" in part and "“␣Frank” of dolly-12-mended:" in part
         assert "deleted: not tuned on any more" in pane(pilot, "edits")

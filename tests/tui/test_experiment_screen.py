@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 
 from itaudit.analysis.table import Table
+from itaudit.analysis.table import shown as table_figure
 from itaudit.errors import UserError
 from itaudit.experiments import jobs
 from itaudit.experiments.experiment import Experiment
@@ -23,8 +25,9 @@ from itaudit.tui.screens.home import HomeScreen
 from itaudit.tui.screens.side_by_side import SideBySideScreen
 from itaudit.tui.screens.stepper import StepperScreen
 from itaudit.tui.stepping import Stepping
-from itaudit.tui.table_text import table_text
+from itaudit.tui.table_text import table_lines
 from itaudit.tui.widgets.curves import CurvesPlot
+from itaudit.tui.widgets.tables_text import TablesText
 from tests.tui import make_experiment
 from tests.tui.harness import HOSTILE, NOW, Clock, Harness, screen_text, until
 
@@ -62,6 +65,12 @@ async def counted(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
+async def laid_out(pilot: Pilot[Any]) -> None:
+    """Waits for the tables of the page to be laid out."""
+    await until(pilot, lambda: not screen_of(pilot).query_one(TablesText).busy)
+    await pilot.pause()
+
+
 async def test_each_cell_has_its_state_and_its_figure(ladder: Experiment, built_run: Run) -> None:
     kl = {label: f"{built_run.summary(label).kl_mean:.3f}" for label in ("lft", "sft")}
     async with app_on(ladder).run_test(size=(100, 30)) as pilot:
@@ -90,6 +99,21 @@ async def test_the_cell_under_the_cursor_tells_its_figures_with_intervals(ladder
         await pilot.press("l", "l")
         await pilot.pause()
         assert "out of memory; set models.sft.micro_batch_size = 1" in shown(pilot)
+
+
+async def test_no_figure_of_a_cell_is_cut_off_at_40_columns(ladder: Experiment) -> None:
+    async with app_on(ladder).run_test(size=(40, 30)) as pilot:
+        await counted(pilot)
+        await pilot.press("j")
+        await pilot.pause()
+        methods = screen_of(pilot)._told.tables["methods"]
+        row = next(row for row in methods.rows if (row["size"], row["model"]) == (40, "sft"))
+        for key in ("kl", "unshifted"):
+            column = next(column for column in methods.columns if column.key == key)
+            assert table_figure(row[key], column) in shown(pilot)
+        assert "…" not in screen_text(pilot.app).split(" · sft · ")[1]
+        heads = screen_text(pilot.app).splitlines()[2]
+        assert "40" in heads and "80" in heads, "two columns have room"
 
 
 async def test_m_shows_other_figures(ladder: Experiment, built_run: Run) -> None:
@@ -189,23 +213,49 @@ async def test_tables_are_laid_out_once_however_often_the_screen_is_drawn(
 ) -> None:
     made = []
 
-    def counting(table: Table, width: int) -> Content:
+    def counting(table: Table, width: int) -> list[Content]:
         made.append(table.name)
-        return table_text(table, width)
+        return table_lines(table, width)
 
-    monkeypatch.setattr("itaudit.tui.screens.experiment.table_text", counting)
+    monkeypatch.setattr("itaudit.tui.widgets.tables_text.table_lines", counting)
     async with app_on(ladder).run_test(size=(100, 40)) as pilot:
         await counted(pilot)
         await pilot.press("tab")
-        await pilot.pause()
+        await laid_out(pilot)
         assert "How far each model moved" in shown(pilot)
         before = len(made)
         for _ in range(3):
             screen_of(pilot).draw()
+        await pilot.pause()
         assert before and len(made) == before
         await pilot.resize_terminal(60, 40)
+        await until(pilot, lambda: len(made) > before)
+        await laid_out(pilot)
+        assert "How far each model moved" in shown(pilot)
+
+
+async def test_keys_are_answered_while_long_tables_are_laid_out(
+    ladder: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = threading.Event()
+
+    def slowly(table: Table, width: int) -> list[Content]:
+        waiting.wait(20)
+        return table_lines(table, width)
+
+    monkeypatch.setattr("itaudit.tui.widgets.tables_text.table_lines", slowly)
+    async with app_on(ladder).run_test(size=(100, 40)) as pilot:
+        await counted(pilot)
+        await pilot.press("tab")
         await pilot.pause()
-        assert len(made) > before and "How far each model moved" in shown(pilot)
+        assert "laying out 2 tables …" in shown(pilot)
+        await pilot.press("shift+tab")
+        await pilot.pause()
+        assert "mean KL (nats) in cells" in shown(pilot)
+        await pilot.press("tab")
+        waiting.set()
+        await laid_out(pilot)
+        assert "How far each model moved" in shown(pilot) and "laying out" not in shown(pilot)
 
 
 async def test_cells_that_are_done_meanwhile_appear_and_are_counted(ladder: Experiment, built_run: Run) -> None:
@@ -351,7 +401,7 @@ def test_the_ladder_of_sizes(ladder: Experiment, snap_compare: Any, size: tuple[
     async def before(pilot: Pilot[Any]) -> None:
         await counted(pilot)
         await pilot.press("tab", "tab")
-        await pilot.pause()
+        await laid_out(pilot)
         await pilot.pause()
 
     assert snap_compare(app_on(ladder), terminal_size=size, run_before=before)

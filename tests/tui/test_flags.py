@@ -18,6 +18,7 @@ from itaudit.tui.screens.label import LabelScreen
 from itaudit.tui.screens.stepper import StepperScreen
 from itaudit.tui.stepping import Stepping
 from itaudit.tui.widgets.panel import Panel
+from itaudit.tui.widgets.sources_panel import SourcesPanel
 from tests.tui import make_run
 from tests.tui.harness import until
 from tests.tui.test_stepper import go_to, messages, screen_text, stepper, token
@@ -275,6 +276,24 @@ async def test_a_proof_s_verdict_stands_above_the_sources(judged_run: Run) -> No
         await until(pilot, lambda: "drop-and-retrain-2" in panel_text(pilot, "sources"))
         text = panel_text(pilot, "sources")
         assert text.index("drop-and-retrain-2") < text.index("drop-and-retrain-1"), "the newest first"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18), (160, 50)], ids=str)
+async def test_however_long_verdicts_are_sources_stay_in_sight(judged_run: Run, size: tuple[int, int]) -> None:
+    for _ in range(3):
+        make_run.prove(judged_run, "zamboni", "Luigi", (0,))
+    async with stepper(judged_run, size) as (pilot, stepping):
+        await go_to(pilot, stepping, "zamboni")
+        await to_span(pilot, stepping, "inventor Luigi Zamboni")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "Cause shown" in screen_text(pilot))
+        await pilot.pause()
+        panel = pilot.app.screen.query_one("#sources", SourcesPanel)
+        assert f"▸ #{stepping.sources[0][2].index}" in screen_text(pilot) and panel.scroll_offset.y == 0
+        assert "P tells all of it" in screen_text(pilot)
+        await pilot.resize_terminal(160, 100)
+        await pilot.pause()
+        assert "P tells all of it" not in screen_text(pilot) and "(drop-and-retrain-1)" in screen_text(pilot)
 
 
 async def test_the_run_as_a_whole_is_counted_beside_the_screen(judged_run: Run) -> None:

@@ -43,8 +43,10 @@ def model(**others: Any) -> dict[str, Any]:
 
 def test_a_rate_stands_beside_both_chances() -> None:
     text = report_text(report(), 100).plain
-    assert "30/50   60 % · random instances  40 %  ×1.50 (1.20–1.90) p .001" in text
-    assert "· other words       40 %  ×2.00 (0.80–3.50) p .200" in text
+    assert "30/50  60 % · random instances  40 % ×1.50 (1.20–1.90) p .001" in text
+    assert "· other words       40 % ×2.00 (0.80–3.50) p .200" in text
+    # All of it has room in 80 columns.
+    assert report_text(report(), 77).plain == text
 
 
 def test_a_lift_is_told_strongly_only_where_its_interval_leaves_out_one() -> None:
@@ -77,5 +79,8 @@ def test_detectors_are_told_with_their_problems_and_agreement() -> None:
 def test_no_line_of_a_table_is_wider_than_there_is_room(width: int) -> None:
     texts = (detectors_text({"sft": model()}, width), rates_text([report()], width), report_text(report(), width))
     for line in (line for text in texts for line in text.plain.splitlines()):
-        assert len(line) <= width or width < 60, line
+        assert len(line) <= width or width < 37, line
+    flat = " ".join(" ".join(text.plain for text in texts).split())
+    for told in ("reference", "40 spans" if width < 77 else "40", "α 0.31", "30/50", "×2.00 (0.80–3.50)", "7"):
+        assert told in flat
     assert all("(1.20–1.90)" in text.plain for text in texts[1:] if width < 60 or width >= 77)

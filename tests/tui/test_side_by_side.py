@@ -92,6 +92,35 @@ async def test_below_100_columns_one_model_is_shown_and_keys_lead_to_the_others(
         assert len(position_lines(pilot)) == 3
 
 
+async def test_rank_and_kl_have_room_in_40_columns(run: Run) -> None:
+    async with beside(run, (40, 20)) as (pilot, screen):
+        await pilot.press("g", "d", "2")
+        await pilot.pause()
+        told = str(pilot.app.screen.query_one("#position").visual).splitlines()  # type: ignore[attr-defined]
+        letters = {"unshifted": "·", "marginal": "M", "shifted": "S"}
+        for number, label in enumerate(run.labels):
+            scores, answer = run.token_scores(label, "zamboni"), screen.beside.answers[number]
+            position = screen.beside.position
+            assert scores is not None
+            kl = [] if scores.kl is None else [f"{scores.kl[position]:.3f}"]
+            figures = [letters[answer.positions[position].shift or "unshifted"], str(scores.rank_base[position]), *kl]
+            assert told[2 + number].replace("▸", " ").split()[-len(figures) :] == figures
+        assert all(len(line) <= 38 for line in told) and "▸2 lft" in told[3]
+        # What there is no room for beside all models is told of the one that is looked at.
+        assert told[5].startswith("likeliest  ␣Frank") and told[6].startswith("base says  ")
+
+
+async def test_where_there_are_few_rows_one_line_tells_of_the_token(run: Run) -> None:
+    async with beside(run, (60, 12)) as (pilot, screen):
+        await pilot.press("g", "d")
+        await pilot.pause()
+        scores = run.token_scores("sft", "zamboni")
+        assert scores is not None and scores.kl is not None
+        at = screen.beside.position
+        assert f"{at + 1}/{screen.beside.longest} ␣the" in shown(pilot)
+        assert f"rank {scores.rank_base[at]} KL {scores.kl[at]:.3f}" in shown(pilot)
+
+
 async def test_pages_show_positions_figures_and_recipes(run: Run) -> None:
     async with beside(run) as (pilot, screen):
         await pilot.press("tab")
@@ -99,13 +128,15 @@ async def test_pages_show_positions_figures_and_recipes(run: Run) -> None:
         await until(pilot, lambda: bool(plots.counted))  # type: ignore[attr-defined]
         await pilot.pause()
         assert "KL (nats) by position" in shown(pilot) and "share unshifted" in shown(pilot)
+        # The foot tells what the keys do here.
+        assert "h/l figure" in shown(pilot) and "j/k" not in shown(pilot)
         await pilot.press("tab")
         await until(pilot, lambda: "KL against lft" in shown(pilot), 60)
         sft = run.summary("sft").kl_mean
         assert f"{sft:.3f}" in shown(pilot) and " to " in shown(pilot)
         await pilot.press("tab")
-        await pilot.pause()
-        assert "model.method – lft sft" in shown(pilot) and "learning_rate" not in shown(pilot)
+        await until(pilot, lambda: "model.method – lft sft" in shown(pilot))
+        assert "learning_rate" not in shown(pilot)
         await pilot.press("tab")
         assert screen.page == "answers"
 

@@ -245,7 +245,8 @@ async def test_x_exports_all_answers_with_classes_kl_and_sources(run: Run) -> No
         text = (run.path / "exports" / "zamboni.md").read_text()
         assert all(f"## {label}" in text for label in ("base", "lft", "sft"))
         row = next(line for line in text.splitlines() if "`␣Luigi`" in line)
-        assert "| shifted | 41 |" in row and row.endswith("| ✗ |")
+        # The first token is 1 here as it is on the screen.
+        assert f"| {stepping.cursor + 1} |" in row and "| shifted | 41 |" in row and row.endswith("| ✗ |")
         assert "### `Luigi`: shifted, in 1 instances" in text and "#0 Who was Luigi Galvani?" in text
         assert any("zamboni.md" in message for message in messages(pilot))
 
@@ -324,6 +325,16 @@ async def test_tab_goes_through_the_panels_and_pages_scroll_the_active_one(run: 
         assert screen.active == "prompts" and stepping.place > 3
         await pilot.press("shift+tab")
         assert screen.active == "sources"
+
+
+async def test_the_first_token_is_number_1_in_every_panel(run: Run) -> None:
+    async with stepper(run) as (pilot, stepping):
+        await go_to(pilot, stepping, "zamboni")
+        total = len(stepping.answer.positions) if stepping.answer else 0
+        for key, number in (("g", 1), ("l", 2), ("G", total)):
+            await pilot.press(key)
+            assert f" {number}/{total} tokens" in str(pilot.app.screen.query_one("#response").border_title)
+            assert f"position {number} · " in str(pilot.app.screen.query_one("#position").border_title)
 
 
 async def test_the_cursor_stays_in_sight_in_a_long_answer(run: Run) -> None:

@@ -5,6 +5,7 @@ import pytest
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table
 from itaudit.tui.layout import text_cells
+from itaudit.tui.pages_text import pages_text
 from itaudit.tui.table_text import table_text
 
 COLUMNS = (
@@ -75,3 +76,54 @@ def test_values_that_differ_only_at_their_end_do_not_look_alike(width: int) -> N
     assert all(f"random:k={40 + n}" in joined or f"k={40 + n}" in joined for n in range(3))
     # Each piece begins with the key, and says each model once.
     assert [text.count(f"lft {n}") for n in range(3)] == [1, 1, 1]
+
+
+def test_where_no_figure_has_room_beside_the_names_each_has_a_line() -> None:
+    columns = (
+        Column("tasks", "tasks", "text"),
+        Column("model", "model", "text"),
+        Column("score", "exact match", "share"),
+        Column("above", "above random guess", "points"),
+    )
+    rows = tuple(
+        {
+            "tasks": tasks,
+            "model": model,
+            "score": Estimate(0.062, 0.012, 0.125, 80),
+            "above": Estimate(-0.379, -0.43, -0.32, 80),
+        }
+        for tasks in ("classification, unseen", "classification, tuned on")
+        for model in ("base", "sft")
+    )
+    text = table_text(Table("task_scores", "Scores", columns, rows), 37).plain
+    assert max(map(text_cells, text.splitlines())) <= 37
+    assert "classification, unseen · base\n  exact match: 6.2 % (1.2 to 12.5)\n" in text
+    assert text.count("above random guess: -37.9 pp") == 4 and "-43.0 to -32.0" in " ".join(text.split())
+    assert "·" not in table_text(Table("task_scores", "Scores", columns, rows), 80).plain
+
+
+def test_a_name_in_words_that_nothing_needs_gives_way_to_figures() -> None:
+    columns = (
+        Column("size", "instances", "count"),
+        Column("model", "model", "text"),
+        Column("method", "method", "text"),
+        Column("kl", "KL (nats)"),
+    )
+    rows = tuple(
+        {"size": size, "model": model, "method": model, "kl": Estimate(0.2, 0.123456, 0.3, 8)}
+        for size in (40, 80)
+        for model in ("lft", "sft")
+    )
+    text = table_text(Table("methods", "t", columns, rows), 35).plain
+    assert max(map(text_cells, text.splitlines())) <= 35
+    assert text.count("0.123 to 0.300") == 4 and text.count("instances  model") == 2
+
+
+@pytest.mark.parametrize("width", [12, 20, 38, 80])
+def test_the_page_that_is_shown_is_among_those_named(width: int) -> None:
+    pages = ["cells", "methods", "sizes", "tasks", "quality", "style", "causes"]
+    for page in pages:
+        line = pages_text(pages, page, width)
+        assert f" {page} " in line.plain and line.cell_length <= width
+        [span] = [span for span in line.spans if span.style == "reverse"]
+        assert line.plain[span.start : span.end] == f" {page} "

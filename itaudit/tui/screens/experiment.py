@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import orjson
@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from itaudit.analysis.shift import ShiftSummary
+from itaudit.analysis.table import Table
 from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.progress import ExperimentProgress, ExperimentWatch, RunProgress
@@ -25,6 +26,7 @@ from itaudit.tui import clipboard
 from itaudit.tui.beside import Beside
 from itaudit.tui.experiment_job import ExperimentJob
 from itaudit.tui.experiment_text import (
+    LEGEND,
     METRIC_WORDS,
     METRICS,
     cell_lines,
@@ -38,14 +40,15 @@ from itaudit.tui.experiment_text import (
 )
 from itaudit.tui.matrix import Matrix, Spot, cell_of, cell_progress, matrix_of, run_progress
 from itaudit.tui.navigation import navigator
+from itaudit.tui.pages_text import pages_text
 from itaudit.tui.result_pages import CELLS, page_tables, pages_of
 from itaudit.tui.screens.side_by_side import show_beside
-from itaudit.tui.table_text import table_text
 from itaudit.tui.tables_told import TablesTold
 from itaudit.tui.telling import say, told
 from itaudit.tui.widgets.key_bar import KeyBar
-from itaudit.tui.widgets.ladder_plot import LadderPlot, has_ladder
+from itaudit.tui.widgets.ladder_plot import LADDERS, LadderPlot, has_ladder
 from itaudit.tui.widgets.line_list import LineList
+from itaudit.tui.widgets.tables_text import TablesText
 
 
 def poll_seconds() -> float:
@@ -69,16 +72,18 @@ class ExperimentScreen(ExperimentJob):
     }
     ExperimentScreen #cell Static { height: auto; }
     ExperimentScreen #results { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    ExperimentScreen #results Static { height: auto; }
     ExperimentScreen LadderPlot { height: 16; margin: 0 0 1 0; }
     ExperimentScreen #message { height: auto; max-height: 4; padding: 0 1; background: $panel; display: none; }
     ExperimentScreen #message.-said { display: block; }
     """
+    MARKS = LEGEND
     KEY_ORDER = (
         "experiment.left",
         "experiment.right",
         "list.open",
         "experiment.page_next",
+        "experiment.down",
+        "experiment.up",
         "experiment.take",
         "experiment.beside",
         "experiment.metric",
@@ -96,8 +101,8 @@ class ExperimentScreen(ExperimentJob):
         Binding("space", "take", "take", id="experiment.take", tooltip="Take the cell, or leave it, for side by side"),
         Binding("b", "beside", "side by side", id="experiment.beside", tooltip="The cells taken, side by side"),
         Binding("L", "live", "live", id="experiment.live", tooltip="Watch the stages of the cell's run"),
-        Binding("j,down", "scroll(1)", "down", id="experiment.down", show=False),
-        Binding("k,up", "scroll(-1)", "up", id="experiment.up", show=False),
+        Binding("j,down", "scroll(1)", "scroll", id="experiment.down", tooltip="Scroll down"),
+        Binding("k,up", "scroll(-1)", "scroll", id="experiment.up", tooltip="Scroll up"),
         Binding("J,pagedown", "leaf(1)", "page down", id="experiment.page_down", show=False, tooltip="Scroll down"),
         Binding("K,pageup", "leaf(-1)", "page up", id="experiment.page_up", show=False, tooltip="Scroll up"),
         Binding("y", "copy", "copy", id="experiment.copy", show=False, tooltip="Copy the tables as JSON"),
@@ -119,7 +124,7 @@ class ExperimentScreen(ExperimentJob):
         self._summaries: dict[tuple[str, str], ShiftSummary] = {}
         self._unread: set[tuple[str, str]] = set()
         self._told = TablesTold(self, self._tables_came)
-        self._results_shown: object = None
+        self._ladder_shown: object = None
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -133,7 +138,7 @@ class ExperimentScreen(ExperimentJob):
                 yield Static(id="cell-lines", markup=False)
         with VerticalScroll(id="results", can_focus=False):
             yield LadderPlot()
-            yield Static(id="tables", markup=False)
+            yield TablesText(id="tables")
         yield Static(id="message", markup=False)
         yield KeyBar()
 
@@ -191,8 +196,8 @@ class ExperimentScreen(ExperimentJob):
         head = head_text(self.experiment.name, self.progress, self.clock(), cancelling=self._cancelling)
         self.query_one("#title", Static).update(head.truncate(width, ellipsis=True))
         pages = pages_of(self._told.tables)
-        shown = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in pages]
-        self.query_one("#pages", Static).update(Content(" ").join(shown).truncate(width, ellipsis=True))
+        current = self.page if self.page in pages else CELLS
+        self.query_one("#pages", Static).update(pages_text(pages, current, width))
         doing = self.query_one("#doing", Static)
         doing.display = self.progress.at_work or bool(self.progress.job == "failed" and self.progress.error)
         doing.update(doing_text(self.progress, width))
@@ -226,24 +231,27 @@ class ExperimentScreen(ExperimentJob):
 
     def _draw_results(self, width: int) -> None:
         tables = page_tables(self._told.tables, self.page)
-        shown = (self.page, width, self.app.size.height, self._told.problem, self._told.busy, tables)
-        if shown == self._results_shown:
-            # Long tables take long to lay out, and an experiment at work is drawn twice a second.
+        self._draw_ladder(tables)
+        text, width = self.query_one(TablesText), max(20, width)
+        if self._told.problem:
+            text.say(self._told.problem, width, "$error")
+        elif tables:
+            text.show(list(tables.values()), width)
+        else:
+            waiting = "counting …" if self._told.busy else "No cell is done yet: there is nothing to tell."
+            text.say(waiting, width)
+
+    def _draw_ladder(self, tables: Mapping[str, Table]) -> None:
+        shown = (self.app.size.height, [tables.get(name) for name in LADDERS])
+        if shown == self._ladder_shown:
+            # An experiment at work is drawn twice a second.
             return
-        self._results_shown = shown
+        self._ladder_shown = shown
         plot = self.query_one(LadderPlot)
         plot.display = has_ladder(tables)
         plot.styles.height = max(8, min(18, self.app.size.height // 2))
         if plot.display:
             plot.show(tables)
-        if self._told.problem:
-            text = Content.styled(visible_line(self._told.problem), "$error")
-        elif tables:
-            text = Content("\n\n").join(table_text(table, max(20, width)) for table in tables.values())
-        else:
-            waiting = "counting …" if self._told.busy else "No cell is done yet: there is nothing to tell."
-            text = Content.styled(waiting, "$foreground-muted")
-        self.query_one("#tables", Static).update(text)
 
     @property
     def spot(self) -> Spot | None:

@@ -270,7 +270,7 @@ class HomeScreen(Screen[None]):
                 lines.set_reactive(LineList.cursor, place[0])
                 lines.remake()
         self.query_one("#empty", Static).update(self._empty())
-        self.query_one("#title", Static).update(self._title())
+        self.query_one("#title", Static).update(self._title().truncate(max(1, self.app.size.width - 2), ellipsis=True))
 
     def _key(self, row: Row) -> str:
         match row:
@@ -352,9 +352,10 @@ class HomeScreen(Screen[None]):
             failed = f" · {len(progress.failed)} failed" if progress.failed else ""
             if progress.at_work:
                 left = "" if progress.seconds_left is None else f" · {duration_text(progress.seconds_left)} left"
-                middle = Content.assemble(
-                    (bar(progress.done / (progress.total or 1), 12), "$primary"), f"  {cells}{left}{failed}"
-                )
+                middle = Content(f"{cells}{left}{failed}")
+                if room - middle.cell_length >= 14:
+                    whole = (bar(progress.done / (progress.total or 1), 12), "$primary")
+                    middle = Content.assemble(whole, "  ", middle)
             else:
                 style = "$error" if progress.job == "failed" else "$foreground-muted"
                 words = "" if progress.job == "done" else f" · {job_text(progress)}"

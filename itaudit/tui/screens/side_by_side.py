@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from itaudit.analysis.table import Table
 from itaudit.errors import UserError
 from itaudit.report.told import request_of
 from itaudit.runs.cells import Cell
@@ -18,24 +19,27 @@ from itaudit.runs.side_by_side import MOST, recipe_differences
 from itaudit.sanitize import visible_line
 from itaudit.tui import beside_export, clipboard
 from itaudit.tui.beside import Beside, cells_near, told_apart
-from itaudit.tui.beside_text import column_title, differences_table, parting_words, position_text
-from itaudit.tui.labels import LEGEND
+from itaudit.tui.beside_text import LEGEND, active_line, column_title, differences_table, parting_words, position_text
 from itaudit.tui.layout import shortened
 from itaudit.tui.navigation import navigator
 from itaudit.tui.pace import repaint_seconds
+from itaudit.tui.pages_text import pages_text
 from itaudit.tui.table_text import table_text
 from itaudit.tui.tables_told import TablesTold
 from itaudit.tui.telling import say, told
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.position_plots import PositionPlots
 from itaudit.tui.widgets.response_view import ResponseView
+from itaudit.tui.widgets.tables_text import TablesText
 
 Page = Literal["answers", "by position", "figures", "recipes"]
 PAGES: tuple[Page, ...] = ("answers", "by position", "figures", "recipes")
 WIDE = 100
 """Columns from which all models stand beside each other."""
 SHORT = 16
-"""Rows below which the answers have the screen for themselves."""
+"""Rows below which the answers have the screen almost for themselves."""
+_WIDEST = 10_000
+"""Cells of a line of tables that are copied."""
 
 
 class SideBySideScreen(Screen[None]):
@@ -56,9 +60,9 @@ class SideBySideScreen(Screen[None]):
     }
     SideBySideScreen.-narrow ResponseView { display: none; }
     SideBySideScreen.-narrow ResponseView.-active { display: block; }
-    SideBySideScreen.-short #position, SideBySideScreen.-short #pages { display: none; }
+    SideBySideScreen.-short #position { border-top: none; max-height: 1; }
+    SideBySideScreen.-short #pages { display: none; }
     SideBySideScreen #text { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    SideBySideScreen #text Static { height: auto; }
     SideBySideScreen #body > * { display: none; }
     SideBySideScreen #body > .-shown { display: block; }
     """
@@ -66,10 +70,14 @@ class SideBySideScreen(Screen[None]):
     MARKS = LEGEND
     SHOWS_TOKENS = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "down(1)", "prompt", id="beside.down", tooltip="Next prompt; down on the other pages"),
-        Binding("k,up", "down(-1)", "prompt", id="beside.up", tooltip="Previous prompt; up on the other pages"),
-        Binding("h,left", "step(-1)", "token", id="beside.previous", tooltip="Previous token; previous figure"),
-        Binding("l,right", "step(1)", "token", id="beside.next", tooltip="Next token; next figure"),
+        Binding("j,down", "prompt(1)", "prompt", id="beside.down", tooltip="Next prompt"),
+        Binding("k,up", "prompt(-1)", "prompt", id="beside.up", tooltip="Previous prompt"),
+        Binding("j,down", "scroll(1)", "scroll", id="beside.text_down", tooltip="Down in the tables"),
+        Binding("k,up", "scroll(-1)", "scroll", id="beside.text_up", tooltip="Up in the tables"),
+        Binding("h,left", "step(-1)", "token", id="beside.previous", tooltip="Previous token"),
+        Binding("l,right", "step(1)", "token", id="beside.next", tooltip="Next token"),
+        Binding("h,left", "figure(-1)", "figure", id="beside.previous_figure", tooltip="Previous figure"),
+        Binding("l,right", "figure(1)", "figure", id="beside.next_figure", tooltip="Next figure"),
         Binding("d", "part", "where they part", id="beside.part", tooltip="Where they part, one after the other"),
         *(
             Binding(str(n), f"model({n - 1})", "model", id=f"beside.model-{n}", tooltip=f"Look at model {n}")
@@ -99,6 +107,7 @@ class SideBySideScreen(Screen[None]):
         self.page: Page = PAGES[0]
         self._problem = ""
         self._told = TablesTold(self, self._draw_text)
+        self._recipes: tuple[Beside, Table] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -112,7 +121,7 @@ class SideBySideScreen(Screen[None]):
                 yield Static(id="position", markup=False)
             yield PositionPlots(id="plots")
             with VerticalScroll(id="text", can_focus=False):
-                yield Static(id="lines", markup=False)
+                yield TablesText(id="lines")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -180,15 +189,16 @@ class SideBySideScreen(Screen[None]):
         ]
         title = Content.assemble((f"{visible_line(beside.where)} ▸ side by side", "bold"), f"   {'  '.join(names)}")
         self.query_one("#title", Static).update(title.truncate(width, ellipsis=True))
-        pages = [Content.styled(f" {each} ", "reverse" if each == self.page else "$foreground-muted") for each in PAGES]
-        self.query_one("#pages", Static).update(Content(" ").join(pages).truncate(width, ellipsis=True))
+        self.query_one("#pages", Static).update(pages_text(PAGES, self.page, width))
         prompt = beside.prompt
         if self.page != "answers":
             text = ""
         elif prompt is None:
             text = "no prompt was asked of all of these models"
         else:
-            text = f"{beside.place + 1}/{len(beside.prompts)} by {beside.order} · {prompt.id} {prompt.prompt.strip()}"
+            text = (
+                f"{beside.place + 1}/{len(beside.prompts)} by {beside.order} · {prompt.id} {beside.starts[prompt.id]}"
+            )
         line = self.query_one("#prompt", Static)
         line.display = bool(text)
         line.update(Content(shortened(visible_line(text), width)))
@@ -205,7 +215,7 @@ class SideBySideScreen(Screen[None]):
         position = self.query_one("#position", Static)
         width = max(20, self.app.size.width - 2)
         position.border_title = Content(f" token {beside.position + 1} of {beside.longest} ")
-        position.update(position_text(beside, width))
+        position.update(active_line(beside, width) if self.has_class("-short") else position_text(beside, width))
 
     def _ask(self) -> None:
         if self.page == "figures":
@@ -216,47 +226,52 @@ class SideBySideScreen(Screen[None]):
 
     def _draw_text(self) -> None:
         if self.is_mounted and self.page in ("figures", "recipes"):
-            width = max(20, self.app.size.width - 3)
-            self.query_one("#lines", Static).update(self._page_text(width))
-
-    def _page_text(self, width: int) -> Content:
-        if self.page == "recipes":
+            lines, width = self.query_one(TablesText), max(20, self.app.size.width - 3)
             try:
-                differences = recipe_differences(self.beside.cells)
+                tables = self._tables()
             except UserError as error:
-                return Content.styled(visible_line(str(error)), "$error")
-            return table_text(differences_table(differences, self.beside.names), width)
-        if self._told.problem:
-            return Content.styled(visible_line(self._told.problem), "$error")
-        if self._told.busy and not self._told.tables:
-            return Content.styled("counting …", "$foreground-muted")
-        tables = [table_text(table, width) for table in self._told.tables.values()]
-        nothing = Content.styled("No tuned model of these is scored to its end yet.", "$foreground-muted")
-        return Content("\n\n").join(tables) if tables else nothing
+                lines.say(str(error), width, "$error")
+                return
+            if tables:
+                lines.show(tables, width)
+            else:
+                nothing = "No tuned model of these is scored to its end yet."
+                lines.say("counting …" if self._told.busy else nothing, width)
+
+    def _tables(self) -> list[Table]:
+        """The tables of the page; raises UserError where there is a problem with them."""
+        if self.page == "figures":
+            if self._told.problem:
+                raise UserError(self._told.problem)
+            return list(self._told.tables.values())
+        if self._recipes is None or self._recipes[0] is not self.beside:
+            differences = recipe_differences(self.beside.cells)
+            self._recipes = self.beside, differences_table(differences, self.beside.names)
+        return [self._recipes[1]]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Numbers beyond the models there are do nothing, and neither does what belongs to another page."""
         if action == "model":
             return int(str(parameters[0])) < len(self.beside.cells)
-        if action in ("part", "shift", "order", "edge"):
+        if action in ("prompt", "step", "part", "shift", "order", "edge"):
             return self.page == "answers"
-        if action == "step":
-            return self.page in ("answers", "by position")
-        return True
+        if action == "figure":
+            return self.page == "by position"
+        return self.page in ("figures", "recipes") if action == "scroll" else True
 
-    def action_down(self, by: int) -> None:
-        if self.page == "answers":
-            self.beside.move_prompt(by)
-            self.draw()
-        else:
-            self.query_one("#text").scroll_relative(y=by, animate=False)
+    def action_prompt(self, by: int) -> None:
+        self.beside.move_prompt(by)
+        self.draw()
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#text").scroll_relative(y=by, animate=False)
 
     def action_step(self, by: int) -> None:
-        if self.page == "by position":
-            self.query_one(PositionPlots).turn(by)
-            return
         self.beside.move_position(self.beside.position + by)
         self.draw()
+
+    def action_figure(self, by: int) -> None:
+        self.query_one(PositionPlots).turn(by)
 
     def action_edge(self, direction: int) -> None:
         self.beside.move_position(self.beside.longest - 1 if direction > 0 else 0)
@@ -326,7 +341,7 @@ class SideBySideScreen(Screen[None]):
             return beside_export.markdown(self.beside)
         if self.page == "by position":
             return self.query_one(PositionPlots).as_json()
-        return self._page_text(10_000).plain
+        return "\n\n".join(table_text(table, _WIDEST).plain for table in self._tables())
 
     def action_export(self) -> None:
         with told(self.app):

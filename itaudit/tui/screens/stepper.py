@@ -202,6 +202,7 @@ class StepperScreen(
             why_none="tracing…" if self.tracing else why_no_sources(answer, stepping.cursor),
             instance=self._instance,
             above=here.span,
+            verdicts=here.verdicts,
             about=here.about,
         )
 

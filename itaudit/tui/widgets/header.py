@@ -16,7 +16,7 @@ def header_text(stepping: Stepping, width: int) -> Text:
     # A job that is done needs no room where room is short.
     if text_cells(job) > room - 8:
         job = shortened(job, max(room - 8, 0)) if stepping.state.job != "done" else ""
-    name = shortened(f"{visible_line(stepping.run.name)} ▸ responses", max(room - text_cells(job) - 2, 1))
+    name = shortened(f"{visible_line(stepping.where)} ▸ responses", max(room - text_cells(job) - 2, 1))
     text = Text(no_wrap=True, overflow="crop")
     text.append(f" {name}", "bold")
     gap = max(1, (width - text_cells(name) - text_cells(models) - text_cells(job) - 2) // 2)

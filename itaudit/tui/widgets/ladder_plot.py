@@ -12,6 +12,9 @@ from itaudit.analysis.table import Table
 from itaudit.sanitize import visible_line
 from itaudit.tui.widgets.curves import Axis, Curve, CurvesPlot, legend
 
+LADDERS = ("size_ladder", "published_ladder")
+"""The names of the tables that are drawn."""
+
 
 class LadderPlot(Vertical):
     """The plot with its legend; the axis of sizes grows by factors."""
@@ -26,8 +29,9 @@ class LadderPlot(Vertical):
         yield CurvesPlot(id="ladder-curves")
 
     def show(self, tables: Mapping[str, Table]) -> None:
-        """Draws what `size_ladder` and `published_ladder` tell."""
-        curves = [*_ladder(tables.get("size_ladder")), *_published(tables.get("published_ladder"))]
+        """Draws what the tables called LADDERS tell."""
+        ladder, published = (tables.get(name) for name in LADDERS)
+        curves = [*_ladder(ladder), *_published(published)]
         sizes = sorted({size for curve in curves for size in curve.xs})
         axis = Axis(tuple(sizes), tuple(f"{math.exp(size):,.0f}" for size in sizes))
         self.query_one(CurvesPlot).show(curves, axis)

@@ -11,6 +11,7 @@ from itaudit.tui.answer import Answer, token_label
 from itaudit.tui.labels import CANDIDATE_MARKS, label_mark, label_style
 from itaudit.tui.layout import bar, shortened, text_cells
 from itaudit.tui.widgets.panel import Panel, Piece, wrapped
+from itaudit.units import kl_text
 
 SIDE_BY_SIDE = 56
 """Cells from which the two models' alternatives stand beside each other."""
@@ -47,10 +48,10 @@ class PositionPanel(Panel):
 
 
 def position_title(answer: Answer | None, number: int, token_text: TokenText) -> Row:
-    """The position in a few words: number and token."""
+    """The position in a few words: number, from 1, and token."""
     if answer is None or not answer.positions:
         return [("position", "")]
-    return [(f"position {number} · “{_emitted_label(answer, number, token_text)}”", "")]
+    return [(f"position {number + 1} · “{_emitted_label(answer, number, token_text)}”", "")]
 
 
 def position_rows(
@@ -134,11 +135,11 @@ def _facts(answer: Answer, scores: TokenScores, number: int, width: int) -> Iter
         known += f"  {answer.label} {scores.logprob_tuned[number]:.2f}"
     groups.append([(known, "")])
     if scores.kl is not None and answer.label != BASE:
-        groups.append([(f"KL({answer.label}‖{BASE}) {scores.kl[number]:.3f} nats", "")])
+        groups.append([(f"KL({answer.label}‖{BASE}) {kl_text(scores.kl[number], 3)} nats", "")])
         if scores.kl_reverse is not None:
-            groups.append([(f"KL({BASE}‖{answer.label}) {scores.kl_reverse[number]:.3f} nats", "")])
+            groups.append([(f"KL({BASE}‖{answer.label}) {kl_text(scores.kl_reverse[number], 3)} nats", "")])
     if scores.kl_aligntds is not None:
-        groups.append([(f"AlignTDS KL {scores.kl_aligntds[number]:.3f}", "dim")])
+        groups.append([(f"AlignTDS KL {kl_text(scores.kl_aligntds[number], 3)}", "dim")])
     line: Row = []
     for group in groups:
         if line and _cells(line) + 3 + _cells(group) > width:

@@ -10,6 +10,7 @@ from itaudit.tui.labels import label_mark
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.stepping import PromptRow
 from itaudit.tui.widgets.panel import Panel, Piece
+from itaudit.units import kl_text
 
 LINES = 2
 ROOMY = 28
@@ -68,11 +69,10 @@ class PromptList(Panel):
 
 
 def _heading(row: PromptRow, current: bool, width: int) -> list[Piece]:
-    lines = row.prompt.prompt.strip().splitlines() or [""]
     return [
         ("▸ " if current else "  ", ""),
         (f"{shortened(visible_line(row.prompt.id), max(width // 3, 4))} ", "dim"),
-        (visible_line(lines[0]), ""),
+        (row.start, ""),
     ]
 
 
@@ -84,7 +84,7 @@ def _figures(row: PromptRow, width: int) -> Iterator[Piece]:
         share = 100 * row.shift.share_shifted
         yield (f"S {share:4.1f} %" if roomy else f"S {share:2.0f} %"), "dim"
         if row.shift.kl_mean is not None:
-            yield f"{gap}KL {row.shift.kl_mean:.2f}", "dim"
+            yield f"{gap}KL {kl_text(row.shift.kl_mean, 2)}", "dim"
     else:
         scoring = "answered, not scored" if roomy else "not scored"
         yield (scoring if row.answered else "not answered"), "dim"

@@ -13,6 +13,10 @@ from itaudit.tui.widgets.panel import Panel, Piece, dim_lines, wrapped
 
 CONTEXT = 90
 """Characters shown on each side of a piece of evidence."""
+FOLLOW = 4
+"""Lines of sources that stay in sight below what explains the span, and verdicts."""
+MORE = "  … P tells all of it"
+"""Stands for what verdicts would say beyond that."""
 EXCERPTS = 3
 """Pieces of evidence shown of one source; the dataset screen shows all."""
 WORDS = 6
@@ -33,7 +37,9 @@ class SourcesPanel(Panel):
         self._instance: Callable[[int], Instance | None] = lambda _: None
         self._rows: list[Row] = []
         self._above: Sequence[Row] = ()
+        self._verdicts: Sequence[Row] = ()
         self._selected_rows = (0, 0)
+        self._laid_out_height = 0
 
     def show(
         self,
@@ -44,14 +50,16 @@ class SourcesPanel(Panel):
         why_none: str,
         instance: Callable[[int], Instance | None],
         above: Sequence[Row] = (),
+        verdicts: Sequence[Row] = (),
         about: str = "",
     ) -> None:
         """Shows sources, the one selected in sight; `why_none` stands there where there are none.
 
-        `above` are lines on what explains the span, and `about` the same in a few words for the title.
+        `above` are lines on what explains the span, `verdicts` what proofs say of it, and `about` is the former in a
+        few words for the title.
         """
         self._sources, self._selected, self._why_none, self._instance = sources, selected, why_none, instance
-        self._above = above
+        self._above, self._verdicts = above, verdicts
         title = f"sources{f' · {about}' if about else ''}"
         if sources:
             span, _, _ = sources[selected]
@@ -63,10 +71,29 @@ class SourcesPanel(Panel):
         self.revealed_again()
 
     def revealed_again(self) -> None:
+        if self._laid_out_height != self.scrollable_content_region.height:
+            self.changed()
         self.reveal(*self._selected_rows)
 
+    def _rows_above(self, width: int) -> list[Row]:
+        """What explains the span, and as much of the verdicts on it as leaves the sources in sight."""
+        above, verdicts = _lines(self._above, width), _lines(self._verdicts, width)
+        self._laid_out_height = self.scrollable_content_region.height
+        if not self._sources:
+            return [*above, *verdicts]
+        most = max(self._laid_out_height - FOLLOW, 3)
+        room = max(most - len(above), 2)
+        if len(verdicts) > room:
+            verdicts = [*verdicts[: room - 1], [(MORE, "dim")]]
+        room = most - len(verdicts)
+        if len(above) > room:
+            # The title says the same in a few words.
+            above = _lines(self._above, width - 2)[:room]
+            above[-1] = [*above[-1], (" …", "dim")]
+        return [*above, *verdicts]
+
     def lay_out(self, width: int) -> int:
-        self._rows = [line for pieces in self._above for line in wrapped(list(pieces), width, 0)]
+        self._rows = self._rows_above(width)
         if not self._sources:
             self._rows += dim_lines(self._why_none, width)
         several = len({(span.start, span.end, span.kind) for span, _, _ in self._sources}) > 1
@@ -83,6 +110,10 @@ class SourcesPanel(Panel):
 
     def pieces(self, y: int) -> Row:
         return self._rows[y]
+
+
+def _lines(rows: Sequence[Row], width: int) -> list[Row]:
+    return [line for pieces in rows for line in wrapped(list(pieces), width, 0)]
 
 
 def why_no_sources(answer: Answer | None, number: int) -> str:
