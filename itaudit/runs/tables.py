@@ -275,7 +275,7 @@ class GrowingTable:
         except FileNotFoundError:
             # The stage merged its parts between our listing and our reading.
             return self.read()
-        if self.closed:
+        if self.whole.exists():
             # It did so meanwhile, and some parts may have been gone when they were listed.
             return map_table(self.whole, self.schema)
         # `Schema.empty_table` would import pandas, which takes longer than all the rest of opening a run.
