@@ -63,7 +63,8 @@ def who(table: Table, row: Row) -> str:
     """The model of a row with its place in the matrix, as far as the table tells it."""
     keys = {column.key for column in table.columns}
     variants = {row.get("variant") for row in table.rows}
-    places = [str(row["variant"])] if "variant" in keys and len(variants) > 1 else []
+    # A base model that all variants share has none.
+    places = [str(row["variant"])] if "variant" in keys and len(variants) > 1 and row.get("variant") else []
     places += [f"{row['size']:,} instances"] if "size" in keys and isinstance(row.get("size"), int) else []
     against = f" against {row['against']}" if row.get("against") else ""
     return f"{row['model']}{against} ({', '.join(places)})" if places else f"{row['model']}{against}"

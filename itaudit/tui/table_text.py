@@ -112,13 +112,18 @@ def _records(table: Table, width: int) -> Iterator[Content]:
     for number, row in enumerate(table.rows):
         if number:
             yield Content()
-        names = (shown(row[column.key], column) for column in table.columns[:count] if row.get(column.key) is not None)
+        names = [_name(row[column.key], column) for column in table.columns[:count] if row.get(column.key)]
         for line in _in_lines(visible_line(" · ".join(names)), width):
             yield Content.styled(line, "bold")
         for column in table.columns[count:]:
             if row.get(column.key) not in (None, ""):
                 told = visible_line(f"{column.title}: {shown(row.get(column.key), column)}")
                 yield from (Content(f"  {line}") for line in _in_lines(told, max(width - 2, 1)))
+
+
+def _name(value: Value, column: Column) -> str:
+    """What names a row: words as they are, a number with what it is."""
+    return shown(value, column) if column.kind == "text" else f"{shown(value, column)} {column.title}"
 
 
 def _cells(band: Sequence[_Laid]) -> int:

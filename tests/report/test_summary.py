@@ -11,7 +11,7 @@ from itaudit.experiments.shift_tables import tables
 from itaudit.experiments.spec import Planned
 from itaudit.report.subjects import Subject, subjects_of
 from itaudit.report.summary import summary_of
-from itaudit.report.verdicts import LISTED, SAID, verdict_sentences
+from itaudit.report.verdicts import LISTED, SAID, verdict_sentences, who
 from tests.experiments.made_of_figures import Shift, make_experiment
 from tests.report.conftest import Written, laddered
 
@@ -136,3 +136,14 @@ def test_only_the_largest_size_of_a_model_is_told() -> None:
     said = next(one for one in SAID if one.table == "against_plain")
     (told,) = verdict_sentences(Table("against_plain", "", columns, tuple(rows)), said, "lft")
     assert "said of 40 – m (40 instances)" in told
+
+
+def test_a_model_without_a_place_is_told_by_its_name_alone() -> None:
+    columns = (Column("variant", "variant", "text"), Column("model", "model", "text"))
+    rows = (
+        {"variant": "", "model": "base"},
+        {"variant": "empty", "model": "sft"},
+        {"variant": "plain", "model": "sft"},
+    )
+    table = Table("task_comparisons", "", columns, rows)
+    assert [who(table, row) for row in rows] == ["base", "sft (empty)", "sft (plain)"]
