@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from itaudit.detect.judge_task import JudgeTask
 from itaudit.detect.judging import Answer, Case, Judging
-from itaudit.engine.by_server import ask_for_each
-from itaudit.engine.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from itaudit.engine.local_model import LocalModel
@@ -113,6 +111,9 @@ class _ServerJudge:
         check: Callable[[], None],
         progress: Callable[[int], None],
     ) -> None:
+        # Audits without such a judge start a second sooner without its library.
+        from itaudit.engine.endpoint import Endpoint
+
         self._judgings, self._check, self._progress = judgings, check, progress
         self._endpoint = Endpoint(task.settings.endpoint, f"{task.where}.endpoint")
         self._ready: list[tuple[AnyJudging, Case]] = []
@@ -120,6 +121,8 @@ class _ServerJudge:
         self._written = time.monotonic()
 
     def work(self, waiting: Sequence[tuple[AnyJudging, Case]]) -> None:
+        from itaudit.engine.by_server import ask_for_each
+
         try:
             asyncio.run(
                 ask_for_each(
