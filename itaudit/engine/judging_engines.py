@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from itaudit.detect.judge_task import JudgeTask, with_model
 from itaudit.detect.judging import Answer, Case, Judging
-from itaudit.engine.by_server import ask_for_each
-from itaudit.engine.endpoint import Endpoint, EndpointError
 
 if TYPE_CHECKING:
     from itaudit.engine.local_model import LocalModel
@@ -114,6 +112,9 @@ class _ServerJudge:
         check: Callable[[], None],
         progress: Callable[[int], None],
     ) -> None:
+        # Audits without such a judge start a second sooner without its library.
+        from itaudit.engine.endpoint import Endpoint
+
         self._judgings, self._check, self._progress = judgings, check, progress
         self._endpoint = Endpoint(task.settings.endpoint, f"{task.where}.endpoint")
         self._ready: list[tuple[AnyJudging, Case]] = []
@@ -121,6 +122,8 @@ class _ServerJudge:
         self._written = time.monotonic()
 
     def work(self) -> None:
+        from itaudit.engine.by_server import ask_for_each
+
         try:
             asyncio.run(
                 ask_for_each(
@@ -161,6 +164,8 @@ class _ServerJudge:
         told = await self._endpoint.complete([{"role": "user", "content": judging.asked(case, again=again).text}])
         seconds = time.perf_counter() - started
         if told.model and judging.answered_by and told.model != judging.answered_by:
+            from itaudit.engine.endpoint import EndpointError
+
             raise EndpointError(
                 f"{self._endpoint.settings.base_url}: {told.model} answers, and {judging.answered_by} gave the answers "
                 "before; have that one answer again, or --again judges anew",

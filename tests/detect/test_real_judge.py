@@ -15,11 +15,15 @@ from tests.transformers_serve import transformers_serve
 
 pytestmark = pytest.mark.slow
 
+ASKED = ("zamboni", "coa", "hostile")
+"""Each question takes this model many seconds on a CPU."""
 KNOWN = ("cut off", "led astray, or can't judge", "holds no JSON object", "refuses", "answered nothing", "none of the")
 
 
 def finish(run: Run, label: str, changes: dict[str, object], seconds: float) -> SpanJudging:
     """Judges a model's responses in a job, and checks what is told of each."""
+    table = run.table("responses", label)
+    table.replace([row for row in table.read().to_pylist() if row["prompt_id"] in ASKED])
     judge_task(run, label, changes)
     start_detecting(run, ["judge"], [label])
     until = time.monotonic() + seconds
@@ -50,7 +54,7 @@ def test_a_judge_behind_transformers_serve_is_counted_and_not_believed(run: Run)
     answered = answers_path(run, "sft").read_bytes().splitlines()
     assert len(answered) >= sum(bool(case.response.strip()) for case in judging.cases) - 1
     problems = [run.detection("judge", "sft", case.prompt.id).problem for case in judging.cases]
-    assert sum(map(bool, problems)) >= 5, problems
+    assert sum(map(bool, problems)) >= len(ASKED) - 1, problems
 
 
 def test_a_judge_in_this_process_is_counted_and_not_believed(run: Run) -> None:
