@@ -1,6 +1,6 @@
 """Beginnings of prompts that tell them apart."""
 
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.tui.prompt_starts import prompt_starts
 
 
