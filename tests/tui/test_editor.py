@@ -192,7 +192,7 @@ async def test_other_fields_that_changed_meanwhile_are_both_kept(tmp_path: Path)
 async def test_a_failing_disk_keeps_the_text_in_the_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.jsonl")
     app = app_on(path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(400, 24)) as pilot:
         await ready(pilot)
         await pressed(pilot, "e", "X")
         real = os.write

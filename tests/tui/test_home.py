@@ -103,7 +103,7 @@ def test_nothing_yet(snap_compare: Any, size: tuple[int, int], tmp_path: Path, m
 
 async def test_each_run_says_how_it_stands(runs: Path) -> None:
     app = app_on(runs)
-    async with app.run_test(size=(120, 30)) as pilot:
+    async with app.run_test(size=(300, 30)) as pilot:
         lines = (await settled(app, pilot)).splitlines()
 
         def line(name: str) -> str:
@@ -145,7 +145,7 @@ async def test_enter_opens_the_responses_of_a_done_run_and_the_progress_of_other
 
 async def test_a_broken_run_says_what_is_wrong_instead_of_opening(runs: Path) -> None:
     app = app_on(runs)
-    async with app.run_test(size=(160, 50)) as pilot:
+    async with app.run_test(size=(400, 50)) as pilot:
         await settled(app, pilot)
         await pilot.press("end", "enter")
         await pilot.pause()
@@ -243,7 +243,7 @@ async def test_a_recipe_that_is_wrong_is_one_line_in_place(tmp_path: Path, recip
     if recipe is not None:
         path.write_text(recipe)
     app = app_on(tmp_path / "runs")
-    async with app.run_test(size=(160, 50)) as pilot:
+    async with app.run_test(size=(400, 50)) as pilot:
         await settled(app, pilot)
         await pilot.press("r")
         app.screen.query_one(Input).value = str(path)

@@ -194,22 +194,28 @@ class EditorScreen(Screen[bool]):
 
     async def _show_part(self, anew: bool = False) -> None:
         areas = self.query_one("#areas", Vertical)
-        if anew:
-            await areas.remove_children()
-        part = self.parts[self.place]
-        area = self._areas.get(part)
-        for other in areas.children:
-            other.display = other is area
-        if area is None:
-            area = self._areas[part] = ExactArea(part)
-            if len(part.shown) > LONGEST:
-                area.read_only = True
-                self._tell(f"This text has {len(part.shown):,} characters, too many to edit here; it is left as it is.")
-            await areas.mount(area)
-            area.move_cursor((0, 0))
+        # An area that is painted while it goes or comes lacks its styles, and would end the app.
+        with self.app.batch_update():
+            if anew:
+                await areas.remove_children()
+            part = self.parts[self.place]
+            area = self._areas.get(part)
+            for other in areas.children:
+                other.display = other is area
+            if area is None:
+                area = self._areas[part] = self._new_area(part)
+                await areas.mount(area)
+                area.move_cursor((0, 0))
         area.focus()
         self._paint_parts()
         self._paint_figures()
+
+    def _new_area(self, part: Part) -> ExactArea:
+        area = ExactArea(part)
+        if len(part.shown) > LONGEST:
+            area.read_only = True
+            self._tell(f"This text has {len(part.shown):,} characters, too many to edit here; it is left as it is.")
+        return area
 
     def _paint_parts(self) -> None:
         changed = self.parts.changes()
