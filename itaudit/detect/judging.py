@@ -16,7 +16,7 @@ from itaudit import atomic
 from itaudit.detect.fenced import BrokenAnswer, NoJudgement
 from itaudit.detect.judge_task import JudgeTask
 from itaudit.errors import UserError
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.runs.tables import GrowingTable
 
 

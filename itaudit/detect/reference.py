@@ -20,7 +20,7 @@ import regex
 from itaudit.analysis.words import content_words, words
 from itaudit.detect.neighbours import are_neighbours
 from itaudit.runs.detections import Candidate, Detection
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.simplify.dates import dates
 from itaudit.simplify.facts import KnownFacts, NewFact
 from itaudit.simplify.names import is_common

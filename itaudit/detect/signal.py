@@ -21,7 +21,7 @@ from itaudit.analysis.shift import Thresholds, class_codes
 from itaudit.analysis.words import content_words, word_positions
 from itaudit.detect.neighbours import are_neighbours
 from itaudit.runs.detections import Candidate
-from itaudit.runs.run import TokenScores
+from itaudit.runs.rows import TokenScores
 
 _USUAL = Thresholds()
 LEAST = 0.6

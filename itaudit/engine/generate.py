@@ -14,7 +14,7 @@ from itaudit.engine.offsets import token_offsets
 from itaudit.engine.reporter import Reporter
 from itaudit.errors import UserError
 from itaudit.recipe import Generate
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.runs.tables import GrowingTable
 
 

@@ -15,7 +15,8 @@ from itaudit.errors import UserError
 from itaudit.proof.results import Reading
 from itaudit.proof.spec import Target
 from itaudit.recipe import Generate
-from itaudit.runs.run import Response, Run
+from itaudit.runs.rows import Response
+from itaudit.runs.run import Run
 
 MARGIN = 16
 """Tokens that an answer may say a span later than the response did, and still says it."""

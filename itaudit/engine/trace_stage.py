@@ -2,7 +2,8 @@
 
 from itaudit import paths
 from itaudit.engine.reporter import Reporter
-from itaudit.runs.run import Run, span_row
+from itaudit.runs.rows import span_row
+from itaudit.runs.run import Run
 from itaudit.trace.index import TraceIndex
 from itaudit.trace.trace import trace_response
 

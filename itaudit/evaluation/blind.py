@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from itaudit.errors import UserError
 from itaudit.evaluation.aspects import ASPECTS
 from itaudit.runs.ratings import Act, Choice, Rated, Ratings, answer_hash
-from itaudit.runs.run import Prompt, Run
+from itaudit.runs.rows import Prompt
+from itaudit.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itaudit import paths
 from itaudit.errors import UserError
 from itaudit.proof.spec import Target
-from itaudit.runs.run import Prompt, Run
+from itaudit.runs.rows import Prompt
+from itaudit.runs.run import Run
 from itaudit.trace.causes import causes_of
 from itaudit.trace.index import TraceIndex
 from itaudit.trace.trace import trace_span

@@ -7,7 +7,8 @@ from typing import Literal
 
 from itaudit.analysis.answers import FATES, Fate, PhraseFate, parting, phrase_fate
 from itaudit.errors import UserError
-from itaudit.runs.run import Prompt, PromptShift, Response, Run, TokenScores
+from itaudit.runs.rows import Prompt, PromptShift, Response, TokenScores
+from itaudit.runs.run import Run
 
 State = Literal["changed", "same", "waiting"]
 STATES: tuple[State, ...] = ("changed", "same", "waiting")

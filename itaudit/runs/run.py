@@ -2,9 +2,7 @@
 
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,84 +17,18 @@ from itaudit.errors import UserError
 from itaudit.runs import marks as marks_file
 from itaudit.runs.detections import DETECTORS, Detection, Detector, detection_of
 from itaudit.runs.events import EventLog, EventPage, read_events
+from itaudit.runs.folders import holds, new_folder, newest_first, opened
+from itaudit.runs.rows import Prompt, PromptShift, Response, TokenScores, scores_of, span_of
 from itaudit.runs.state import JobState, RunState, replay
 from itaudit.runs.status import Status, read_status
 from itaudit.runs.tables import DETECTIONS, PROMPTS, VOCABULARY, GrowingTable, map_table
 from itaudit.runs.worker_log import log_tail
-from itaudit.trace.types import Evidence, Source, Span
+from itaudit.trace.types import Span
 
 if TYPE_CHECKING:
     from itaudit.recipe import Recipe
 
 BASE = "base"
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One prompt of a run, in the order of the prompts file."""
-
-    order: int
-    id: str
-    prompt: str
-    reference: str | None
-    messages: tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One model's answer to one prompt; `finish` is eos, cut_off, empty or imported."""
-
-    prompt_id: str
-    response: str
-    finish: str
-    ids: list[int]
-    context_ids: list[int]
-    context: str
-
-
-@dataclass(frozen=True, slots=True)
-class TokenScores:
-    """A response position by position: lists of one value a position, as the SCORES schema describes them."""
-
-    prompt_id: str
-    ids: list[int]
-    starts: list[int]
-    ends: list[int]
-    rank_base: list[int]
-    logprob_base: list[float]
-    logprob_tuned: list[float] | None
-    kl: list[float] | None
-    kl_reverse: list[float] | None
-    kl_aligntds: list[float] | None
-    top_base: list[list[tuple[int, float]]]
-    """(token id, log-probability in nats), most likely first, a list a position."""
-    top_tuned: list[list[tuple[int, float]]] | None
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class PromptShift:
-    """What the list of prompts shows of one scored response: counts of positions by class, KL in nats."""
-
-    prompt_id: str
-    unshifted: int
-    marginal: int
-    shifted: int
-    kl_sum: float | None
-
-    @property
-    def tokens(self) -> int:
-        return self.unshifted + self.marginal + self.shifted
-
-    @property
-    def share_shifted(self) -> float:
-        return self.shifted / self.tokens if self.tokens else 0.0
-
-    @property
-    def kl_mean(self) -> float | None:
-        return None if self.kl_sum is None or not self.tokens else self.kl_sum / self.tokens
 
 
 class Run:
@@ -128,18 +60,10 @@ class Run:
         """Makes `directory/NAME` with its complete recipe; a name that is taken gets a number."""
         from itaudit.recipe import write_recipe
 
-        for number in range(1, 10_000):
-            path = directory / (recipe.name if number == 1 else f"{recipe.name}-{number}")
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise UserError(f"{path}: can't make the run directory: {error.strerror}") from None
-            # Whoever lists the runs meanwhile finds a whole recipe or none.
-            atomic.write_bytes(path / "recipe.toml", write_recipe(recipe))
-            return cls(path)
-        raise UserError(f"{directory}: too many runs are called {recipe.name}; give another --name")
+        path = new_folder(directory, recipe.name, "run")
+        # Whoever lists the runs meanwhile finds a whole recipe or none.
+        atomic.write_bytes(path / "recipe.toml", write_recipe(recipe))
+        return cls(path)
 
     @cached_property
     def recipe(self) -> "Recipe":
@@ -154,6 +78,8 @@ class Run:
             return tomllib.loads(self.recipe_path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.recipe_path}: not a TOML file: {error}") from None
+        except OSError as error:
+            raise UserError(f"{self.recipe_path}: can't read the recipe: {error.strerror}") from None
 
     # Screens need these two before anything else, and checking a whole recipe takes a tenth of a second to import.
     # The file is complete, since `create` wrote it; one that was edited since is checked as a whole.
@@ -260,20 +186,31 @@ class Run:
         """The instances as they were tuned on; raises UserError before the prepare stage is done."""
         if not self.dataset_path.exists():
             raise UserError(f"{self.path}: the dataset is not read yet; `itaudit resume {self.path}` goes on")
-        return Dataset.open(self.dataset_path)
+        return self._opened(self.dataset_path)
 
     @cached_property
     def prompts_dataset(self) -> Dataset | None:
         """The instances that the prompts were made from, in their order; None in runs from before it was kept."""
-        return Dataset.open(self.prompts_dataset_path) if self.prompts_dataset_path.exists() else None
+        path = self.prompts_dataset_path
+        return self._opened(path, f"it and {self.prompts_path.name}") if path.exists() else None
+
+    def _opened(self, path: Path, away: str = "it") -> Dataset:
+        try:
+            return Dataset.open(path)
+        except UserError as error:
+            raise UserError(f"{error}: delete {away}, and `itaudit resume {self.path}` does") from None
 
     @cached_property
     def _prompts(self) -> tuple[Prompt, ...]:
         rows = map_table(self.prompts_path, PROMPTS).to_pylist()
-        return tuple(
-            Prompt(order, row["id"], row["prompt"], row["reference"], tuple(orjson.loads(row["messages"])))
-            for order, row in enumerate(rows)
-        )
+        try:
+            return tuple(
+                Prompt(order, row["id"], row["prompt"], row["reference"], tuple(orjson.loads(row["messages"])))
+                for order, row in enumerate(rows)
+            )
+        except orjson.JSONDecodeError:
+            told = f"messages that are no JSON; delete it, and `itaudit resume {self.path}` makes it anew"
+            raise UserError(f"{self.prompts_path}: {told}") from None
 
     def prompts(self) -> tuple[Prompt, ...]:
         """All prompts; none before the prepare stage is done."""
@@ -298,7 +235,8 @@ class Run:
     def detections(self, detector: Detector, label: str) -> GrowingTable:
         """What one detector found in the responses of one model; raises UserError for an unknown label."""
         self._check_label(label)
-        return GrowingTable(self.path / "detections", detector, label, schema=DETECTIONS)
+        made_by = f"`itaudit detect --detector {detector}`"
+        return GrowingTable(self.path / "detections", detector, label, schema=DETECTIONS, made_by=made_by)
 
     def detectors(self, label: str) -> tuple[Detector, ...]:
         """The detectors that have looked at responses of a model, in the order of DETECTORS."""
@@ -323,7 +261,7 @@ class Run:
     def spans(self, label: str, prompt_id: str) -> tuple[Span, ...] | None:
         """The traced spans of a response, by start; None where it is not traced yet."""
         row = self.table("traces", label).row(prompt_id)
-        return None if row is None else tuple(_span(span) for span in row["spans"])
+        return None if row is None else tuple(span_of(span) for span in row["spans"])
 
     def prompt_shifts(self, label: str) -> dict[str, PromptShift]:
         """Every scored response of a model, by prompt id."""
@@ -361,82 +299,11 @@ class Run:
         return marks_file.undo(self.marks_path)
 
 
-def scores_of(row: Mapping[str, Any]) -> TokenScores:
-    """The scores in a row of the SCORES schema."""
-    positions = len(row["ids"])
-
-    def top(model: str) -> list[list[tuple[int, float]]] | None:
-        ids, logprobs = row[f"top_{model}_ids"], row[f"top_{model}_logprobs"]
-        if ids is None:
-            return None
-        k = len(ids) // positions if positions else 0
-        return [list(zip(ids[p * k : p * k + k], logprobs[p * k : p * k + k], strict=True)) for p in range(positions)]
-
-    names = TokenScores.__dataclass_fields__.keys() - {"top_base", "top_tuned"}
-    return TokenScores(**{name: row[name] for name in names}, top_base=top("base") or [], top_tuned=top("tuned"))
-
-
-def span_row(span: Span) -> dict[str, Any]:
-    """A span as a row of the TRACES schema."""
-    sources = [
-        {
-            "index": source.index,
-            "score": source.score,
-            "instruction": source.instruction,
-            "evidence": [{"field": e.field, "start": e.start, "end": e.end, "text": e.text} for e in source.evidence],
-            "words": [{"word": word, "score": score} for word, score in source.words],
-        }
-        for source in span.sources
-    ]
-    return {
-        "start": span.start,
-        "end": span.end,
-        "text": span.text,
-        "kind": span.kind,
-        "frequency": span.frequency,
-        "sources": sources,
-    }
-
-
-def _span(row: dict[str, Any]) -> Span:
-    sources = tuple(
-        Source(
-            index=source["index"],
-            score=source["score"],
-            instruction=source["instruction"],
-            evidence=tuple(Evidence(**evidence) for evidence in source["evidence"]),
-            words=tuple((word["word"], word["score"]) for word in source["words"]),
-        )
-        for source in row["sources"]
-    )
-    return Span(row["start"], row["end"], row["text"], row["kind"], row["frequency"], sources)
-
-
 def is_run(path: Path) -> bool:
     """Whether a path is a run directory."""
-    try:
-        return (path / "recipe.toml").is_file()
-    except PermissionError:
-        # Somebody else's folder among the runs hides itself, and not the others.
-        return False
+    return holds(path, "recipe.toml")
 
 
 def list_runs(directory: Path) -> Iterator[Run]:
     """The runs in a directory, newest first; one that is taken away meanwhile is left out."""
-    for path in newest_first(directory, is_run):
-        try:
-            run = Run(path)
-        except UserError:
-            continue
-        yield run
-
-
-def newest_first(directory: Path, wanted: Callable[[Path], bool]) -> list[Path]:
-    """The folders in a directory that are wanted, by the time of their last change; of one moment, by name."""
-    found = []
-    with suppress(FileNotFoundError, NotADirectoryError):
-        for path in directory.iterdir():
-            with suppress(FileNotFoundError):
-                if wanted(path):
-                    found.append((-path.stat().st_mtime, path))
-    return [path for _, path in sorted(found)]
+    return opened(newest_first(directory, is_run), Run)

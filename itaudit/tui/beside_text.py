@@ -8,7 +8,7 @@ from textual.content import Content
 
 from itaudit.analysis.shift import CLASSES, ShiftClass
 from itaudit.analysis.table import Column, Table
-from itaudit.runs.run import TokenScores
+from itaudit.runs.rows import TokenScores
 from itaudit.runs.side_by_side import Partings
 from itaudit.sanitize import visible_line
 from itaudit.tui.answer import token_label

@@ -13,7 +13,7 @@ from itaudit.data.edited_rows import EditedRow
 from itaudit.data.edits import values_of
 from itaudit.runs.compare import Choice, Parting, Spot, Top
 from itaudit.runs.retune import Change
-from itaudit.runs.run import PromptShift
+from itaudit.runs.rows import PromptShift
 from itaudit.sanitize import visible, visible_line
 from itaudit.tui.answer import token_label
 from itaudit.tui.diff_text import ADDED_STYLE, LONGEST, REMOVED_STYLE, fields_diff

@@ -10,7 +10,8 @@ from itaudit.errors import UserError
 from itaudit.runs.compare import Comparison, Parting, SideAnswer, Spot, comparison, shared_labels
 from itaudit.runs.lineage import Lineage, children_of, lineage_of, parent_of
 from itaudit.runs.marks import marks_stamp
-from itaudit.runs.run import Prompt, Run
+from itaudit.runs.rows import Prompt
+from itaudit.runs.run import Run
 from itaudit.runs.state import RunState
 from itaudit.runs.watch import Watch
 from itaudit.tui.span_rows import SpanRows

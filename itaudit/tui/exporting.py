@@ -7,7 +7,8 @@ from pathlib import Path
 from itaudit import atomic
 from itaudit.errors import UserError
 from itaudit.runs.marks import Mark
-from itaudit.runs.run import BASE, Prompt, Run
+from itaudit.runs.rows import Prompt
+from itaudit.runs.run import BASE, Run
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Span
 from itaudit.tui.answer import Answer, token_label

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.sanitize import visible_line
 
 SHARED = 30

@@ -5,7 +5,7 @@ from textual.content import Content
 from itaudit.evaluation.aspects import ASKED, ASPECTS, HIGHEST, LOWEST
 from itaudit.evaluation.blind import BlindAnswer, Count, is_done
 from itaudit.runs.ratings import Rated
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.sanitize import visible, visible_line
 from itaudit.tui.layout import shortened, text_cells
 

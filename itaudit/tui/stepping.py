@@ -9,7 +9,8 @@ from typing import Literal
 from itaudit.errors import UserError
 from itaudit.runs.detections import DETECTORS, Detection, Detector
 from itaudit.runs.marks import Mark, Place, marks_stamp
-from itaudit.runs.run import BASE, Prompt, PromptShift, Run
+from itaudit.runs.rows import Prompt, PromptShift
+from itaudit.runs.run import BASE, Run
 from itaudit.runs.state import RunState
 from itaudit.runs.tables import GrowingTable
 from itaudit.runs.watch import Watch

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itaudit.detect.reference import candidates, detect
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 
 
 def prompt(text: str, reference: str | None = None, *earlier: str) -> Prompt:

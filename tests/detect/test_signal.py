@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from itaudit.analysis.shift import Thresholds
 from itaudit.detect.signal import candidates, entropy_bound
-from itaudit.runs.run import TokenScores
+from itaudit.runs.rows import TokenScores
 
 SURE = [0.97, 0.01, 0.01]
 TORN = [0.25, 0.25, 0.25]

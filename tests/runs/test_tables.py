@@ -16,8 +16,10 @@ import pytest
 from itaudit.errors import UserError
 from itaudit.recipe import check_recipe
 from itaudit.runs import jobs
+from itaudit.runs.folders import newest_first
 from itaudit.runs.marks import Mark, append_mark, read_marks
-from itaudit.runs.run import Run, list_runs, newest_first, span_row
+from itaudit.runs.rows import span_row
+from itaudit.runs.run import Run, list_runs
 from itaudit.runs.status import STALE_SECONDS, Status, read_status
 from itaudit.runs.tables import GrowingTable, write_table
 from itaudit.trace.types import Evidence, Source, Span

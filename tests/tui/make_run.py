@@ -20,7 +20,8 @@ from itaudit.proof.spec import ProofSpec, Target
 from itaudit.recipe import check_recipe
 from itaudit.runs.causes import fill_causes
 from itaudit.runs.detections import Candidate, Detection, Detector, detection_row
-from itaudit.runs.run import Run, span_row
+from itaudit.runs.rows import span_row
+from itaudit.runs.run import Run
 from itaudit.runs.tables import PROMPTS, VOCABULARY, write_table
 from itaudit.trace.index import TraceIndex
 from itaudit.trace.trace import trace_response

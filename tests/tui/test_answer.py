@@ -5,7 +5,8 @@ import pytest
 from itaudit.analysis.shift import Thresholds
 from itaudit.runs.detections import Candidate, Detection
 from itaudit.runs.marks import Mark
-from itaudit.runs.run import Response, Run
+from itaudit.runs.rows import Response
+from itaudit.runs.run import Run
 from itaudit.sanitize import visible
 from itaudit.tui.answer import END_MARK, Answer, token_label
 from itaudit.tui.walking import Walk, walk_spans

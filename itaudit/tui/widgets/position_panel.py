@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from itaudit.runs.run import BASE, TokenScores
+from itaudit.runs.rows import TokenScores
+from itaudit.runs.run import BASE
 from itaudit.sanitize import visible_line
 from itaudit.tui.answer import Answer, token_label
 from itaudit.tui.labels import CANDIDATE_MARKS, label_mark, label_style

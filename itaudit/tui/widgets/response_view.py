@@ -7,7 +7,7 @@ from textual import events
 from textual.message import Message
 
 from itaudit.analysis.shift import CLASSES
-from itaudit.runs.run import Prompt
+from itaudit.runs.rows import Prompt
 from itaudit.sanitize import visible
 from itaudit.tui.answer import Answer
 from itaudit.tui.labels import label_style
