@@ -1,13 +1,14 @@
 """The detectors that need no model: they read what a run already holds, and fill its tables prompt by prompt."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from itaudit.detect import reference, signal
 from itaudit.runs.detections import Detection, Detector, detection_row
-from itaudit.runs.run import Prompt, Run, scores_of
+from itaudit.runs.rows import Prompt, scores_of
+from itaudit.runs.run import Run
 from itaudit.runs.tables import GrowingTable
 
 LIGHT: tuple[Detector, ...] = ("reference", "signal")
@@ -53,24 +54,21 @@ def _fill(
     answers = run.table("responses", label)
     whole = answers.closed
     prompts = {prompt.id: prompt for prompt in run.prompts()}
-    pending: list[dict[str, Any]] = []
-    for row in answers.read().select(["order", "prompt_id", "response"]).to_pylist():
-        if row["prompt_id"] in done:
-            continue
-        check()
-        started = time.perf_counter()
-        found = look(prompts[row["prompt_id"]], row["response"])
-        if found is None:
-            whole = False
-            continue
-        pending.append(detection_row(row["order"], replace(found, seconds=time.perf_counter() - started)))
-        if len(pending) == PROMPTS_PER_PART:
-            table.append(pending)
-            done.update(row["prompt_id"] for row in pending)
-            pending = []
-            progress(len(done))
-    if pending:
-        table.append(pending)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal whole
+        for row in answers.read().select(["order", "prompt_id", "response"]).to_pylist():
+            if row["prompt_id"] in done:
+                continue
+            check()
+            started = time.perf_counter()
+            found = look(prompts[row["prompt_id"]], row["response"])
+            if found is None:
+                whole = False
+            else:
+                yield detection_row(row["order"], replace(found, seconds=time.perf_counter() - started))
+
+    table.extend(rows(), PROMPTS_PER_PART, progress)
     if whole:
         table.close()
 

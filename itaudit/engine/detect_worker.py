@@ -6,15 +6,12 @@ works on the detections of a run.
 """
 
 import sys
-import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
-
-from itaudit.engine.job import Job, await_announcement, carry_out
+from itaudit.engine.job import Job, Pace, carry_out, work_alone
 from itaudit.engine.model_detectors import ASKING, Calls, fill
 from itaudit.errors import UserError
 from itaudit.runs.detections import Detector
@@ -31,7 +28,7 @@ class DetectJob(Job):
         self._counts = dict.fromkeys(work, 0)
         self._current: tuple[Detector, str] | None = None
         self._total, self._problems = 0, 0
-        self._began, self._begun_with = 0.0, 0
+        self._pace = Pace()
 
     def carry_out(self) -> None:
         """Each detector on each model. Raises UserError where responses are missing, or a model can't be asked."""
@@ -46,16 +43,14 @@ class DetectJob(Job):
         for one in self.work:
             detector, label = one
             self.check()
-            self._current, self._began, self._problems = one, 0.0, 0
+            self._current, self._pace, self._problems = one, Pace(), 0
             fill(detector, self.run, label, Calls(self.check, self._done, self.wait_for))
             self._counts[one] = len(self.run.detections(detector, label).prompt_ids())
 
     def _done(self, count: int) -> None:
         if self._current is None:
             return
-        if not self._began:
-            # The first batch had to wait for its model.
-            self._began, self._begun_with = time.monotonic(), count
+        self._pace.count(count)
         self._counts[self._current] = count
         detector, label = self._current
         self._problems = sum(map(bool, self.run.detections(detector, label).read()["problem"].to_pylist()))
@@ -65,8 +60,7 @@ class DetectJob(Job):
         if self._current is None:
             return told
         detector, label = self._current
-        spent, made = time.monotonic() - self._began, self._counts[self._current] - self._begun_with
-        rate = made / spent if self._began and made > 0 and spent > 0 else None
+        rate = self._pace.rate(self._counts[self._current])
         return told | {"what": f"{detector} {label}", "rate": rate, "problems": self._problems}
 
 
@@ -86,21 +80,13 @@ def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     parser.add_argument("--detector", action="append", choices=ASKING, default=[])
     parser.add_argument("--model", action="append", default=[])
     chosen = parser.parse_args(arguments)
-    try:
+
+    def begin() -> tuple[Path, Callable[[], int]]:
         run = Run(chosen.run)
-        work = work_of(run, chosen.detector, chosen.model)
-        run.detect_status_path.parent.mkdir(exist_ok=True)
-        if chosen.announced:
-            await_announcement(run.detect_status_path)
-        with filelock.FileLock(run.detect_status_path.with_name("worker.lock"), blocking=False):
-            job = DetectJob(run, work)
-            return carry_out(job, job.carry_out)
-    except filelock.Timeout:
-        print(f"error: {chosen.run}: another worker is at work on its detections", file=sys.stderr)
-        return 1
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.code
+        job = DetectJob(run, work_of(run, chosen.detector, chosen.model))
+        return run.detect_status_path, lambda: carry_out(job, job.carry_out)
+
+    return work_alone(begin, announced=chosen.announced)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,15 @@ what the recipe asks. Exit code 0 done, 1 failed, 3 cancelled. What is done stay
 """
 
 import sys
-import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import filelock
-
 from itaudit.engine.evaluate_stage import Work, judge_answers
-from itaudit.engine.job import Job, await_announcement, carry_out
+from itaudit.engine.job import Job, Pace, carry_out, work_alone
 from itaudit.engine.judging_engines import AnyJudging
 from itaudit.engine.model_detectors import Calls
-from itaudit.errors import UserError
 from itaudit.evaluate_settings import Question
 from itaudit.experiments.evaluating import evaluation_paths, work_of
 
@@ -29,29 +25,23 @@ class EvaluateJob(Job):
         super().__init__(status)
         self.work = work
         self._judgings: Sequence[AnyJudging] = ()
-        self._began, self._begun_with = 0.0, 0
+        self._pace = Pace()
 
     def carry_out(self) -> None:
-        judge_answers(self.work, Calls(self.check, self._done, self.wait_for), self._begin)
+        judge_answers(self.work, Calls(self.check, self._pace.count, self.wait_for), self._begin)
 
     def _begin(self, judgings: Sequence[AnyJudging]) -> None:
         self._judgings = judgings
 
-    def _done(self, count: int) -> None:
-        if not self._began:
-            # The first batch had to wait for its model.
-            self._began, self._begun_with = time.monotonic(), count
-
     def progress(self) -> dict[str, Any]:
         done = sum(len(judging.done) for judging in self._judgings)
-        spent, made = time.monotonic() - self._began, done - self._begun_with
         return {
             "stage": "evaluate",
             "what": "judge" if self._judgings else "",
             "done": done,
             "total": sum(len(judging.cases) for judging in self._judgings),
             "problems": sum(judging.problems for judging in self._judgings),
-            "rate": made / spent if self._began and made > 0 and spent > 0 else None,
+            "rate": self._pace.rate(done),
         }
 
 
@@ -63,21 +53,13 @@ def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--pair", action="append", default=[])
     chosen = parser.parse_args(arguments)
-    status, _ = evaluation_paths(chosen.path)
-    try:
-        work = work_of(chosen.path, chosen.question, chosen.model, chosen.pair)
-        status.parent.mkdir(exist_ok=True)
-        if chosen.announced:
-            await_announcement(status)
-        with filelock.FileLock(status.with_name("worker.lock"), blocking=False):
-            job = EvaluateJob(status, work)
-            return carry_out(job, job.carry_out)
-    except filelock.Timeout:
-        print(f"error: {chosen.path}: another worker is at work on its evaluation", file=sys.stderr)
-        return 1
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.code
+
+    def begin() -> tuple[Path, Callable[[], int]]:
+        status, _ = evaluation_paths(chosen.path)
+        job = EvaluateJob(status, work_of(chosen.path, chosen.question, chosen.model, chosen.pair))
+        return status, lambda: carry_out(job, job.carry_out)
+
+    return work_alone(begin, announced=chosen.announced)
 
 
 if __name__ == "__main__":

@@ -125,15 +125,47 @@ def work_in_folder(
         print(f"usage: python -m {module} FOLDER", file=sys.stderr)
         return 2
     folder = Path(arguments[0])
-    try:
+
+    def begin() -> tuple[Path, Callable[[], int]]:
         asked = read(folder)
-        if len(arguments) == 2:
-            await_announcement(folder / "status.json")
-        with filelock.FileLock(folder / "worker.lock", blocking=False):
-            return work(asked)
-    except filelock.Timeout:
-        print(f"error: {folder}: another worker is at work on it", file=sys.stderr)
-        return 1
+        return folder / "status.json", lambda: work(asked)
+
+    return work_alone(begin, announced=len(arguments) == 2)
+
+
+def work_alone(begin: Callable[[], tuple[Path, Callable[[], int]]], *, announced: bool) -> int:
+    """Does a work while no other process does it; returns the exit code.
+
+    `begin` gives the file that the work tells its status in, beside which the lock lies, and the work. `announced` is
+    for a process whose starter writes the first status. A UserError is one line on stderr.
+    """
+    try:
+        status, work = begin()
+        status.parent.mkdir(exist_ok=True)
+        if announced:
+            await_announcement(status)
+        try:
+            with filelock.FileLock(status.with_name("worker.lock"), blocking=False):
+                return work()
+        except filelock.Timeout:
+            raise UserError(f"{status.parent}: another worker is at work on it") from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return error.code
+
+
+class Pace:
+    """How fast counted work goes from its first count on: whatever came before that had to wait for its model."""
+
+    def __init__(self) -> None:
+        self._began, self._begun_with = 0.0, 0
+
+    def count(self, done: int) -> None:
+        """Takes note of how much is done by now."""
+        if not self._began:
+            self._began, self._begun_with = time.monotonic(), done
+
+    def rate(self, done: int) -> float | None:
+        """How much is done in a second; None before that can be told."""
+        spent, made = time.monotonic() - self._began, done - self._begun_with
+        return made / spent if self._began and made > 0 and spent > 0 else None

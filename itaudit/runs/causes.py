@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from itaudit import paths
-from itaudit.runs.run import Prompt, Run
+from itaudit.runs.rows import Prompt
+from itaudit.runs.run import Run
 from itaudit.runs.tables import GrowingTable
 from itaudit.trace.cause_lookup import CauseLookup, Draws, Scored
 from itaudit.trace.causes import Causes, UnitDraws, causes_of, causes_row
@@ -52,21 +53,17 @@ def _fill(
     waiting = [row for row in rows if row["prompt_id"] not in done]
     responses = dict(_columns(run, "responses", label, "prompt_id", "response"))
     prompts = {prompt.id: prompt for prompt in run.prompts()}
-    lookup = _lookup(run, {row["prompt_id"]: prompts[row["prompt_id"]].prompt for row in waiting}) if waiting else None
-    pending = []
-    for row in waiting:
-        check()
-        assert lookup is not None
-        prompt_id = row["prompt_id"]
-        scored = Scored(responses[prompt_id], row["starts"], row["ends"], row["rank_base"])
-        pending.append(causes_row(row["order"], lookup.causes(prompt_id, _context(prompts[prompt_id]), scored)))
-        if len(pending) == PROMPTS_PER_PART:
-            table.append(pending)
-            done.update(row["prompt_id"] for row in pending)
-            pending = []
-            progress(len(done))
-    if pending:
-        table.append(pending)
+
+    def causes() -> Iterator[dict[str, Any]]:
+        lookup = _lookup(run, {row["prompt_id"]: prompts[row["prompt_id"]].prompt for row in waiting})
+        for row in waiting:
+            check()
+            prompt_id = row["prompt_id"]
+            scored = Scored(responses[prompt_id], row["starts"], row["ends"], row["rank_base"])
+            yield causes_row(row["order"], lookup.causes(prompt_id, _context(prompts[prompt_id]), scored))
+
+    if waiting:
+        table.extend(causes(), PROMPTS_PER_PART, progress)
     if whole:
         table.close()
 

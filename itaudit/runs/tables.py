@@ -5,7 +5,7 @@ merging them into `KIND/LABEL.arrow`, in the order of the prompts. Readers memor
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -179,10 +179,14 @@ def write_table(table: pa.Table, path: Path) -> None:
         writer.write_table(table)
 
 
-def map_table(path: Path, schema: pa.Schema) -> pa.Table:
+MADE_BY = "`itaudit resume`"
+"""What makes a table of a run again that somebody took away."""
+
+
+def map_table(path: Path, schema: pa.Schema, made_by: str = MADE_BY) -> pa.Table:
     """The memory-mapped table of an Arrow IPC file that has the columns of `schema`.
 
-    Raises FileNotFoundError, and UserError for any other file.
+    Raises FileNotFoundError, and UserError for any other file, which says that `made_by` makes it anew.
     """
     try:
         with pa.memory_map(str(path)) as source:
@@ -190,12 +194,12 @@ def map_table(path: Path, schema: pa.Schema) -> pa.Table:
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: not an Arrow table: {error}; delete it, and `itaudit resume` makes it anew") from None
+        raise UserError(f"{path}: not an Arrow table: {error}; delete it, and {made_by} makes it anew") from None
     for field in schema:
         if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
             raise UserError(
                 f"{path}: has no column {field.name} of {field.type}; another itaudit wrote it: "
-                "delete it, and `itaudit resume` makes it anew"
+                f"delete it, and {made_by} makes it anew"
             )
     return table
 
@@ -203,8 +207,11 @@ def map_table(path: Path, schema: pa.Schema) -> pa.Table:
 class GrowingTable:
     """A table of one stage and model, keyed by prompt, that survives being interrupted at any moment."""
 
-    def __init__(self, directory: Path, kind: str, label: str, *, schema: pa.Schema | None = None) -> None:
+    def __init__(
+        self, directory: Path, kind: str, label: str, *, schema: pa.Schema | None = None, made_by: str = MADE_BY
+    ) -> None:
         self.schema = schema or SCHEMAS[kind]
+        self.made_by = made_by
         self.whole = directory / kind / f"{label}.arrow"
         self.parts = directory / kind / label
 
@@ -251,6 +258,21 @@ class GrowingTable:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=self.schema)
         write_table(table, self.parts / f"{number:06d}.arrow")
 
+    def extend(self, rows: Iterable[Mapping[str, Any]], part: int, progress: Callable[[int], None]) -> None:
+        """Adds rows as they come, so many a part; `progress` is told how many there are after each full one.
+
+        What stops the rows from coming loses no part that is written.
+        """
+        there, pending = len(self.read()), list[Mapping[str, Any]]()
+        for row in rows:
+            pending.append(row)
+            if len(pending) == part:
+                self.append(pending)
+                there, pending = there + part, []
+                progress(there)
+        if pending:
+            self.append(pending)
+
     def close(self) -> None:
         """Merges the parts into the whole table, sorted by the order of the prompts."""
         write_table(self.read().sort_by("order").combine_chunks(), self.whole)
@@ -269,15 +291,15 @@ class GrowingTable:
     def read(self) -> pa.Table:
         """All rows so far; empty where there are none yet."""
         if self.closed:
-            return map_table(self.whole, self.schema)
+            return map_table(self.whole, self.schema, self.made_by)
         try:
-            parts = [map_table(part, self.schema) for part in self._part_files()]
+            parts = [map_table(part, self.schema, self.made_by) for part in self._part_files()]
         except FileNotFoundError:
             # The stage merged its parts between our listing and our reading.
             return self.read()
         if self.whole.exists():
             # It did so meanwhile, and some parts may have been gone when they were listed.
-            return map_table(self.whole, self.schema)
+            return map_table(self.whole, self.schema, self.made_by)
         # `Schema.empty_table` would import pandas, which takes longer than all the rest of opening a run.
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([], self.schema)
 
