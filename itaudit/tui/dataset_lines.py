@@ -260,3 +260,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}" if abs(value) < 1e5 else f"{value:.3g}"
     return str(value)
+
+
+def edited_rows(edited: EditedDataset) -> dict[int, EditedRow]:
+    """The instances that edits say anything of, those that were all taken back left out."""
+    return {position: row for position, row in edited.edited_positions().items() if row.edits or row.conflicts}

@@ -14,30 +14,21 @@ from textual.widgets import Static
 
 from itaudit.data.cache import Cached
 from itaudit.data.dataset import Dataset
-from itaudit.data.edited import EditedDataset, EditedRow
-from itaudit.data.versions import overlay_of
 from itaudit.errors import UserError
-from itaudit.sanitize import visible_line
 from itaudit.trace.types import Evidence
 from itaudit.tui.clipboard import copy
-from itaudit.tui.dataset_lines import LEGEND, DatasetLines
-from itaudit.tui.dataset_searching import SearchActions
-from itaudit.tui.dataset_selecting import SelectActions
+from itaudit.tui.dataset_growing import GrowingDataset
+from itaudit.tui.dataset_lines import LEGEND, edited_rows
 from itaudit.tui.dataset_title import dataset_title
 from itaudit.tui.dataset_view import SHOWN, Shown
 from itaudit.tui.edited_text import row_text
-from itaudit.tui.feed import Feed, InMemory
 from itaudit.tui.instance_text import InstanceText, instance_json
 from itaudit.tui.listing import Listing
-from itaudit.tui.pace import repaint_seconds
-from itaudit.tui.recent import RecentDataset, remember_dataset
 from itaudit.tui.screens.rejected import RejectedScreen
 from itaudit.tui.widgets.key_bar import KeyBar
 from itaudit.tui.widgets.line_list import LineList
 from itaudit.tui.widgets.prompt_line import PromptLine
 from itaudit.tui.widgets.reading_pane import ReadingPane
-from itaudit.tui.workshop_actions import Workshop
-from itaudit.units import duration_text, size_text
 
 if TYPE_CHECKING:
     from itaudit.data.searching import Pattern
@@ -47,7 +38,7 @@ WIDTHS = [(0, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-short"), (16, "-high")]
 
 
-class DatasetScreen(SelectActions, SearchActions, Workshop):
+class DatasetScreen(GrowingDataset):
     """Shows a dataset, or a source while it is still read; `index` is the source row to stand on."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -92,17 +83,11 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         version: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
-        self.source = source
-        self.version = version
-        self.index = index
+        super().__init__(source, index=index, version=version, clock=clock)
         self.highlights = tuple(highlights)
-        self.clock = clock
         self.shown: Shown = "edited"
-        self._sought = index
         self._read: tuple[object, ...] = ()
         self._header = Content()
-        self._begun = clock()
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -116,115 +101,6 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         yield PromptLine(id="prompt")
         yield KeyBar()
 
-    def on_mount(self) -> None:
-        source = self.source
-        self.feed = (
-            InMemory(source, self)
-            if isinstance(source, Dataset)
-            else Cached.open(source)
-            if isinstance(source, Path)
-            else source
-        )
-        self.query_one("#body").display = False
-        self._ticking = self.set_interval(repaint_seconds(), self._poll)
-        self._poll(first=True)
-
-    def on_unmount(self) -> None:
-        self.close_ranker()
-        self.stop_looking()
-        if self.feed is not None:
-            self.feed.close()
-
-    def _poll(self, first: bool = False) -> None:
-        """Takes in the rows that came since, and keeps the list up with them."""
-        feed = self.feed
-        # A dataset must not grow under a selection that is being made in it.
-        if feed is None or self.selecting:
-            return
-        came = feed.poll()
-        if came or (first and feed.dataset is not None):
-            self._take_rows(feed)
-        self.keep_up()
-        if self.edited is None:
-            self._paint_loading(feed)
-        elif not self.complete or came:
-            self._paint_title()
-        if (feed.complete or feed.problem) and self.complete and feed.measures is not None:
-            self._ticking.stop()
-
-    def _take_rows(self, feed: Feed) -> None:
-        dataset = feed.dataset
-        if feed.problem and dataset is not None:
-            self.tell(f"{feed.problem} Only the rows up to there are shown.", "$error")
-        if feed.warning:
-            self.tell(feed.warning, "$warning")
-        if dataset is None:
-            return
-        newly = set()
-        if self.edited is None:
-            if not self._begin(dataset):
-                return
-        else:
-            newly = self.edited.grow(dataset)
-        assert self.edited is not None and self.lines is not None
-        columns = self.lines.available()
-        self.measures = self.lines.measures = feed.measures
-        if newly:
-            self.lines.rows = _with_edits(self.edited)
-        just_now = feed.complete and not self.complete
-        self.complete = feed.complete or bool(feed.problem)
-        self.rows_came()
-        if self.lines.available() != columns:
-            self.repaint()
-        self.search_on()
-        self.seek_index()
-        if just_now:
-            self.rows_are_complete()
-        if just_now and not isinstance(self.source, Dataset):
-            remember_dataset(RecentDataset(dataset.path, dataset.format, len(dataset), self.clock()))
-        if just_now and self.sort:
-            self.tell(f"All {len(dataset):,} instances are sorted.")
-
-    def _begin(self, dataset: Dataset) -> bool:
-        """Shows the first rows; False where the edits can't be read."""
-        try:
-            self.edited = EditedDataset(dataset, overlay_of(dataset.path, self.version))
-        except UserError as error:
-            self.query_one("#loading", Static).update(Content.styled(visible_line(str(error)), "$error"))
-            self._ticking.stop()
-            return False
-        self.lines = DatasetLines(self.edited, rows=_with_edits(self.edited), chosen=self.chosen_columns())
-        self.query_one("#loading").display = False
-        self.query_one("#body").display = True
-        self.query_one(LineList).focus()
-        return True
-
-    def seek_index(self) -> None:
-        """Goes to the row that was asked for, once it is there."""
-        if self._sought is None or self.edited is None:
-            return
-        sought = self._sought
-        if self.go_to_index(sought):
-            self._sought = None
-        elif self.complete:
-            self._sought = None
-            self.tell(f"Row {sought} is not in this dataset.", "$error")
-
-    def _paint_loading(self, feed: Feed) -> None:
-        path = Path(feed.source)
-        self.query_one("#title", Static).update(Content.styled(visible_line(path.name), "bold"))
-        if feed.problem:
-            self.query_one("#loading", Static).update(Content.styled(visible_line(feed.problem), "$error"))
-            self._ticking.stop()
-            return
-        try:
-            size = f", {size_text(path.stat().st_size)}" if path.is_file() else ""
-        except OSError:
-            size = ""
-        waited = self.clock() - self._begun
-        words = f"Reading {visible_line(feed.source)}{size} … {duration_text(waited) if waited >= 1 else ''}"
-        self.query_one("#loading", Static).update(Content.styled(words, "$foreground-muted"))
-
     def position(self) -> int | None:
         return self.listing.position(self.query_one(LineList).cursor)
 
@@ -237,7 +113,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
     def changed(self, positions: set[int]) -> None:
         if self.edited is None or self.lines is None:
             return
-        self.lines.rows = _with_edits(self.edited)
+        self.lines.rows = edited_rows(self.edited)
         self.search_again(positions)
         if self.selects:
             self.reselect()
@@ -253,7 +129,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         same_order = before.ascending and listing.ascending and not (self.selects or self.ranking or self.grouping)
         if same_order and len(before) and len(str(len(before))) == len(str(len(listing))):
             lines.grow(len(listing))
-            self._paint_title()
+            self.paint_title()
             return
         below = lines.cursor - lines.scroll_offset.y
         lines.show(len(listing))
@@ -357,7 +233,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         """The title, the names of the columns, and the instance under the cursor."""
         if self.edited is None or self.lines is None:
             return
-        self._paint_title()
+        self.paint_title()
         width = self.query_one(LineList).scrollable_content_region.width - 2
         header = self.lines.header(max(1, width), self.sort)
         if header != self._header:
@@ -394,7 +270,7 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         """What the search and the question look for."""
         return [*([self.pattern] if self.pattern else []), *(self.question_patterns if self.ranking else [])]
 
-    def _paint_title(self) -> None:
+    def paint_title(self) -> None:
         title = dataset_title(self, self.feed, max(1, self.size.width - 2))
         self.query_one("#title", Static).update(title, layout=False)
 
@@ -402,8 +278,3 @@ class DatasetScreen(SelectActions, SearchActions, Workshop):
         assert self.lines is not None
         position = self.listing.position(line)
         return Content() if position is None else self.lines.line(position, width)
-
-
-def _with_edits(edited: EditedDataset) -> dict[int, EditedRow]:
-    """The instances that edits say anything of, those that were all taken back left out."""
-    return {position: row for position, row in edited.edited_positions().items() if row.edits or row.conflicts}
