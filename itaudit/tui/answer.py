@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from itaudit.analysis.shift import CLASSES, ShiftClass, Thresholds, class_codes
 from itaudit.runs.detections import Detection, Detector
 from itaudit.runs.marks import Mark
-from itaudit.runs.run import Response, TokenScores
+from itaudit.runs.rows import Response, TokenScores
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.types import Source, Span
 from itaudit.tui.labels import CANDIDATE_MARKS, label_mark, label_style
@@ -65,7 +65,8 @@ class Answer:
         self.label = label
         self.prompt_id = prompt_id
         self.response = response
-        self.scores = scores
+        # Scores of a response that somebody took away place nothing.
+        self.scores = scores if response is not None else None
         self.spans = spans
         self.marks = tuple(marks)
         """In the order in which they were put."""

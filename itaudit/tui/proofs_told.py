@@ -7,12 +7,8 @@ from typing import Any
 
 import orjson
 from textual.message_pump import MessagePump
-from textual.timer import Timer
 
-from itaudit.data.child import Child
-
-_LISTEN = 0.1
-"""Seconds between two looks at what the process has said."""
+from itaudit.tui.hearing import Hearing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +29,18 @@ class ProofsTold:
     """The verdicts of all proofs of a run. `changed` is called when others came."""
 
     def __init__(self, node: MessagePump, run_path: Path, changed: Callable[[], None]) -> None:
-        self._node = node
         self._folder = run_path / "proofs"
         self._run_path = run_path
         self._changed = changed
         self._stamp: object = ()
-        self._child: Child | None = None
-        self._timer: Timer | None = None
-        self._hearing: list[ToldVerdict] = []
-        self._done = False
+        self._hearing = Hearing(node, "reads the proofs", self._heard, self._ended)
+        self._coming: list[ToldVerdict] = []
         self.verdicts: tuple[ToldVerdict, ...] = ()
         self.problem = ""
 
     def poll(self) -> None:
         """Asks again where a proof was begun, went on or ended."""
-        if self._child is not None:
+        if self._hearing.busy:
             return
         stamp = self._looks()
         if stamp == self._stamp:
@@ -57,9 +50,8 @@ class ProofsTold:
             self.verdicts = ()
             self._changed()
             return
-        self._hearing, self._done = [], False
-        self._child = Child("itaudit.proof.told", [str(self._run_path)])
-        self._timer = self._node.set_interval(_LISTEN, self._listen)
+        self._coming = []
+        self._hearing.start("itaudit.proof.told", str(self._run_path))
 
     def at(self, model: str, prompt_id: str, start: int, end: int) -> list[ToldVerdict]:
         """What proofs say of the spans that touch a stretch, the newest proof first."""
@@ -79,31 +71,16 @@ class ProofsTold:
             found.append((path.parent.name, size, _state(path.parent / "status.json")))
         return tuple(found)
 
-    def _listen(self) -> None:
-        if self._child is None:
-            return
-        for message in self._child.messages():
-            if "problem" in message:
-                self.problem = message["problem"]
-            elif "proof" in message:
-                self._hearing += _verdicts(message)
-            else:
-                self._done = True
-        if self._child.ended:
-            if not self._done and not self.problem:
-                self.problem = f"the process that reads the proofs {self._child.last_words()}"
-            self.close()
-            self.verdicts = tuple(self._hearing)
-            self._changed()
+    def _heard(self, messages: list[dict[str, Any]]) -> None:
+        self._coming += [verdict for message in messages for verdict in _verdicts(message)]
+
+    def _ended(self, problem: str) -> None:
+        self.problem, self.verdicts = problem, tuple(self._coming)
+        self._changed()
 
     def close(self) -> None:
         """Ends the process if it is still at work."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        self._hearing.close()
 
 
 def _state(path: Path) -> str:

@@ -324,10 +324,10 @@ async def test_leaving_while_it_counts_ends_the_counting(judged_run: Run, monkey
     async with stepper(judged_run) as (pilot, _):
         await pilot.press("S")
         screen = pilot.app.screen
-        assert isinstance(screen, HallucinationScreen) and screen._child is not None
-        pid = screen._child.pid
+        assert isinstance(screen, HallucinationScreen) and screen._hearing.busy
+        pid = screen._hearing.pid
         await pilot.press("escape")
-        await until(pilot, lambda: screen._child is None)
+        await until(pilot, lambda: not screen._hearing.busy)
         assert not psutil.pid_exists(pid)
 
 

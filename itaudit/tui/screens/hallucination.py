@@ -9,14 +9,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Static
 
-from itaudit.data.child import Child
 from itaudit.runs.run import Run
 from itaudit.sanitize import visible_line
 from itaudit.tui.clipboard import copy
 from itaudit.tui.hallucination_text import detectors_text, rates_text, report_text
+from itaudit.tui.hearing import Hearing
 from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.telling import say, told
 from itaudit.tui.widgets.key_bar import KeyBar
@@ -54,9 +53,7 @@ class HallucinationScreen(Screen[None]):
         self.problem = ""
         self._agreed = agreed
         self._doing = "reading the run"
-        self._done = False
-        self._child: Child | None = None
-        self._timer: Timer | None = None
+        self._hearing = Hearing(self, "counts", self._heard, self._ended)
 
     def compose(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -68,40 +65,24 @@ class HallucinationScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self._child = Child("itaudit.detect.overview", [str(self.run.path)])
-        self._timer = self.set_interval(repaint_seconds(), self._listen)
+        self._hearing.start("itaudit.detect.overview", str(self.run.path), repaint_seconds())
         self._paint()
 
     def on_resize(self) -> None:
         self._paint()
 
     def on_unmount(self) -> None:
-        self._close()
+        self._hearing.close()
 
-    def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-
-    def _listen(self) -> None:
-        if self._child is None:
-            return
-        messages = self._child.messages()
+    def _heard(self, messages: list[dict[str, Any]]) -> None:
         for message in messages:
             self._hear(message)
-        if self._child.ended:
-            if not self._done and not self.problem:
-                self.problem = f"the process that counts {self._child.last_words()}"
-            elif not self.problem and not self.detectors:
-                self.problem = "no tuned model has answered yet"
-            self._doing = ""
-            self._close()
-            self._paint()
-        elif messages:
-            self._paint()
+        self._paint()
+
+    def _ended(self, problem: str) -> None:
+        self.problem = problem or ("" if self.detectors else "no tuned model has answered yet")
+        self._doing = ""
+        self._paint()
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "detectors" in message:
@@ -112,10 +93,6 @@ class HallucinationScreen(Screen[None]):
             self.reports.append(message["report"])
             if not self.flags or (message["report"]["flags"] == _FIRST and self.flags == self.sets[0]):
                 self.flags = message["report"]["flags"]
-        elif "problem" in message:
-            self.problem = message["problem"]
-        elif "done" in message:
-            self._done = True
         else:
             self._doing = message["doing"]
 
