@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from itaudit.cli_detect import tuned_labels
-from itaudit.cli_runs import JSON_OPTION, find_run, print_json
+from itaudit.cli_json import JSON_OPTION, print_json
+from itaudit.cli_runs import find_run
 
 if TYPE_CHECKING:
     from itaudit.detect.flagged_causes import CauseFlags

@@ -1,12 +1,12 @@
 """`itaudit data`: what a dataset holds, other formats for it, and how two of them differ."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
+from itaudit.cli_json import JSON_OPTION, print_json
 from itaudit.cli_lazy import LazyGroup
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def data_group() -> None:
 _format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
 _split = click.option("--split", help="The split of a hub dataset or `datasets` directory.")
 _turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn to audit, from 0.")
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 @data_group.command()
@@ -45,7 +44,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 @_format
 @_split
 @_turn
-@_json
+@JSON_OPTION
 def check(file: str, format: str, split: str | None, turn: int, as_json: bool) -> None:
     """Show what FILE (a file, folder or hub name) holds and which rows cannot be used."""
     from itaudit.data.versions import load_version
@@ -92,7 +91,7 @@ def convert(file: str, target: str, out: Path, format: str, split: str | None, t
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @_format
-@_json
+@JSON_OPTION
 def diff(before: str, after: str, format: str, as_json: bool) -> None:
     """Show the instances that B adds, lacks or changes, compared with A."""
     from itaudit.data.diff import compare
@@ -159,7 +158,7 @@ def _changed_field(name: str, old: Any, new: Any) -> "Text":
     if isinstance(old, str) and isinstance(new, str):
         pieces = word_changes(old, new)
     else:
-        pieces = [("removed", _as_json(old).decode()), ("added", _as_json(new).decode())]
+        pieces = [("removed", _told(old)), ("added", _told(new))]
     for tag, piece in pieces:
         if tag == "same":
             text.append(visible(piece))
@@ -200,12 +199,5 @@ def _print(text: "Text") -> None:
     Console(markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
 
 
-def _as_json(value: Any, option: int = 0) -> bytes:
-    # Parquet columns bring dates, bytes and decimals, for which JSON has only text.
-    return orjson.dumps(value, default=str, option=option)
-
-
-def print_json(document: Mapping[str, Any]) -> None:
-    """Prints one JSON document on standard output."""
-    # Bytes, so that no locale can break the document.
-    click.echo(_as_json(document, orjson.OPT_INDENT_2))
+def _told(value: Any) -> str:
+    return orjson.dumps(value, default=str).decode()

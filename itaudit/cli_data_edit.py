@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from itaudit.cli_data import print_changed_field, print_json
+from itaudit.cli_data import print_changed_field
+from itaudit.cli_json import JSON_OPTION, print_json
 from itaudit.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _format = click.option("--format", "format", default="auto", help="The format to read; detected if not given.")
 _turn = click.option("--turn", default=-1, show_default=True, help="The assistant turn that was edited, from 0.")
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 @click.command("log")
@@ -29,7 +29,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 @_format
 @click.option("--split", help="The split of a hub dataset or `datasets` directory.")
 @_turn
-@_json
+@JSON_OPTION
 def log_command(
     file: str,
     id: str | None,
@@ -156,7 +156,7 @@ def _entry_line(entry: Mapping[str, Any]) -> str:
 @click.option("--push", default="", metavar="OWNER/NAME", help="Upload to the hub; the token is HF_TOKEN's.")
 @click.option("--private", is_flag=True, help="The hub dataset is private.")
 @click.option("--force", is_flag=True, help="Overwrite what stands at --out or on the hub.")
-@_json
+@JSON_OPTION
 def export_command(
     file: str,
     out: Path | None,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from itaudit.cli_data import print_json, tell_rejected
+from itaudit.cli_data import tell_rejected
+from itaudit.cli_json import JSON_OPTION, print_json
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -30,7 +31,6 @@ _filter = click.option("--filter", "filter", default="", help="Which instances, 
 _out = click.option("--out", type=click.Path(path_type=Path), help="Write them there; its suffix is the container.")
 _format = click.option("--format", "format", help="The format to write (default: the source's).")
 _force = click.option("--force", is_flag=True, help="Overwrite what stands at --out.")
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 @click.command("stats")
@@ -38,7 +38,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 @_filter
 @_read_format
 @_split
-@_json
+@JSON_OPTION
 def stats_command(file: str, filter: str, read_format: str, split: str | None, as_json: bool) -> None:
     """Show lengths, openings, formats, languages and columns of FILE (FILE@source: without its edits)."""
     from itaudit.data.selection import parse_filter
@@ -67,7 +67,7 @@ def stats_command(file: str, filter: str, read_format: str, split: str | None, a
 @_force
 @_read_format
 @_split
-@_json
+@JSON_OPTION
 def filter_command(
     file: str,
     filter: str,
@@ -122,7 +122,7 @@ def filter_command(
 @_force
 @_read_format
 @_split
-@_json
+@JSON_OPTION
 def dedup_command(
     file: str,
     threshold: float,

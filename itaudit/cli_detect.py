@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from itaudit.cli_detect_job import detect_by_models, judge_options
-from itaudit.cli_runs import JSON_OPTION, find_run, print_json
+from itaudit.cli_json import JSON_OPTION, print_json
+from itaudit.cli_runs import find_run
 from itaudit.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_json import JSON_OPTION
 from itaudit.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ COLUMNS = ("ifd", "ifd_loss_with", "ifd_loss_without")
 @click.option("--split", help="The split of a hub dataset or `datasets` directory.")
 @click.option("--turn", default=-1, show_default=True, help="The assistant turn to audit, from 0.")
 @click.option("--force", is_flag=True, help="Overwrite what stands at --out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@JSON_OPTION
 def ifd_command(
     file: str,
     out: Path,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from itaudit.cli_detect import LABEL_MAP, tell_refused, tuned_labels
+from itaudit.cli_json import JSON_OPTION, print_json
 from itaudit.cli_lazy import LazyGroup
-from itaudit.cli_runs import JSON_OPTION, find_run, print_json
+from itaudit.cli_runs import find_run
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 

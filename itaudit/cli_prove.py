@@ -1,14 +1,15 @@
 """`itaudit prove`: is an instance really the cause of a span? Tail patches, and retraining without the sources."""
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from itaudit.cli_runs import JSON_OPTION, find_run, print_json
+from itaudit.cli_follow import follow_job
+from itaudit.cli_json import JSON_OPTION, print_json
+from itaudit.cli_runs import find_run
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from itaudit.proof.jobs import Proof
     from itaudit.proof.spec import Kind, ProofSpec, Target
     from itaudit.runs.run import Run
-
-_LOOK_SECONDS = 0.25
-_LINE_SECONDS = 10.0
 
 
 @click.command("prove")
@@ -203,7 +201,7 @@ def _work(proof: "Proof", *, detach: bool, as_json: bool) -> None:
             _print(proof, as_json=True)
         return
     try:
-        status = _follow(proof)
+        status = follow_job(proof.status, lambda status: visible_line(proof.progress(status)))
     except KeyboardInterrupt:
         raise UserError(f"proof {proof.name} goes on in the background; --cancel {proof.name} stops it") from None
     if status.state == "cancelled":
@@ -211,29 +209,6 @@ def _work(proof: "Proof", *, detach: bool, as_json: bool) -> None:
     if status.state == "failed":
         raise UserError(f"{status.error}; see {proof.log_path}; {again}")
     _print(proof, as_json=as_json)
-
-
-def _follow(proof: "Proof") -> Any:
-    """Shows progress on stderr until the job ends: in place at a terminal, else a line now and then."""
-    import os
-
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    in_place = console.is_terminal and not console.is_dumb_terminal
-    pause = 0.5 if os.environ.get("SSH_CONNECTION") else _LOOK_SECONDS
-    said, last = 0.0, ""
-    while True:
-        status = proof.status()
-        line = visible_line(proof.progress(status))
-        if in_place:
-            click.echo(f"\r\x1b[K{line[: console.width - 1]}", nl=not status.at_work, err=True)
-        elif line != last and (not status.at_work or time.monotonic() - said > _LINE_SECONDS):
-            click.echo(line, err=True)
-            said, last = time.monotonic(), line
-        if not status.at_work:
-            return status
-        time.sleep(pause)
 
 
 def _print(proof: "Proof", *, as_json: bool) -> None:

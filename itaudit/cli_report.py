@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from itaudit.cli_runs import JSON_OPTION, print_json
+from itaudit.cli_json import JSON_OPTION, print_json
 
 
 @click.command("report")

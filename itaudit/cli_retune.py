@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from itaudit.cli import work
+from itaudit.cli_jobs import work
+from itaudit.cli_json import JSON_OPTION
 from itaudit.cli_runs import find_run
 
 
@@ -14,7 +15,7 @@ from itaudit.cli_runs import find_run
 @click.option("--name", default="", help="Name of the new run (default: the run's, with -mended).")
 @click.option("--detach", is_flag=True, help="Start the worker and return at once.")
 @click.option("--no-open", is_flag=True, help="Print the summary instead of opening the workbench.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, and nothing else.")
+@JSON_OPTION
 def retune_command(run: Path, models: tuple[str, ...], name: str, detach: bool, no_open: bool, as_json: bool) -> None:
     """Tunes the models of RUN again on its dataset as it is edited now, as a new run beside it.
 

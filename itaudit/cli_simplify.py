@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from itaudit.cli_data import print_json, tell_rejected
+from itaudit.cli_data import tell_rejected
 from itaudit.cli_follow import LINE_SECONDS, LOOK_SECONDS, follow_job
+from itaudit.cli_json import JSON_OPTION, print_json
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 @click.option("--split", help="The split of a hub dataset or `datasets` directory.")
 @click.option("--turn", default=-1, show_default=True, help="The assistant turn to simplify, from 0.")
 @click.option("--edit-prompt", is_flag=True, help="Put a prompt of your own into the settings, and open it.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@JSON_OPTION
 def simplify_command(file: str | None, as_json: bool, edit_prompt: bool, **options: Any) -> None:
     """Make the responses of FILE simpler, check each proposal, and keep them for review.
 

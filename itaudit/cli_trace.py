@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itaudit.cli_json import JSON_OPTION
 from itaudit.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ WORDS_SHOWN = 6
 @click.option("--verbatim-words", type=click.IntRange(1), default=5, show_default=True, help="Shortest verbatim span.")
 @click.option("--engine", type=click.Choice(["bm25s", "rank-bm25"]), default="bm25s", show_default=True)
 @click.option("--format", "format_", default="auto", show_default=True, help="Dataset format.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON_OPTION
 def trace_command(
     dataset: str,
     prompt: str,
