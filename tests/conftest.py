@@ -1,8 +1,10 @@
-"""Fixtures that every package's tests share: directories of their own, and tiny random models."""
+"""Fixtures that every package's tests share: directories of their own, a finished run, and the command."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +14,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("ITAUDIT_HYPOTHESIS", "repeatable"))
+
+if TYPE_CHECKING:
+    from itaudit.runs.run import Run
+    from tests.commands import Itaudit, ItauditHere
 
 SHARED = Path(os.environ.get("ITAUDIT_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
@@ -47,3 +53,41 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real datasets at {SHARED}; set ITAUDIT_SHARED_DATA")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def built_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":
+    """A finished run with hostile text and multi-byte tokens that nobody may write into."""
+    # Most tests need no run, and start sooner without what builds it.
+    from tests.tui.make_run import make_run
+
+    return make_run(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def run(built_run: "Run", tmp_path: Path) -> "Run":
+    """A finished run of the test's own."""
+    return copied(built_run, tmp_path / "runs")
+
+
+def copied(run: "Run", directory: Path) -> "Run":
+    """A copy of a run that may be written into."""
+    from itaudit.runs.run import Run
+
+    return Run(Path(shutil.copytree(run.path, directory / run.name)))
+
+
+@pytest.fixture
+def itaudit(tmp_path: Path) -> "Itaudit":
+    """Calls the command in a process and a folder of its own, without a terminal."""
+    from tests.commands import in_a_process
+
+    return in_a_process(tmp_path)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> "ItauditHere":
+    """Calls the command in this process."""
+    from tests.commands import in_this_process
+
+    return in_this_process(monkeypatch, capfdbinary)

@@ -4,55 +4,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
 from itaudit.runs.run import Run
+from tests.commands import Itaudit, document, one_line_error
 from tests.tui.make_run import make_run
-
-Itaudit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run with hostile text, imported answers and multi-byte tokens."""
     return make_run(tmp_path_factory.mktemp("cli"))
-
-
-@pytest.fixture
-def itaudit(tmp_path: Path) -> Itaudit:
-    """Calls the command in a folder of its own, without a terminal."""
-
-    def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "itaudit", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "100"},
-            check=False,
-        )
-
-    return call
-
-
-def document(done: "subprocess.CompletedProcess[str]") -> Any:
-    assert done.returncode == 0, done.stderr
-    return orjson.loads(done.stdout)
-
-
-def one_line_error(done: "subprocess.CompletedProcess[str]", code: int) -> str:
-    assert done.returncode == code, (done.stdout, done.stderr)
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
 
 
 def test_show_has_the_contracts_keys(itaudit: Itaudit, run: Run) -> None:

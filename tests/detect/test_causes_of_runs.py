@@ -9,7 +9,6 @@ import orjson
 import pytest
 import tomli_w
 
-from itaudit import cli
 from itaudit.analysis.words import content_words
 from itaudit.detect.flagged_causes import causes_document, flags_there, run_cause_report
 from itaudit.engine.causes_stage import cause_responses
@@ -19,24 +18,7 @@ from itaudit.runs.causes import all_causes, fill_causes, run_causes
 from itaudit.runs.marks import Mark
 from itaudit.runs.run import Run
 from itaudit.summary import show_document
-
-
-@pytest.fixture
-def itaudit(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Any:
-    """Calls the command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["itaudit", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-        out, err = capfdbinary.readouterr()
-        assert b"Traceback" not in err
-        return code, out.decode(), err.decode()
-
-    return call
+from tests.commands import ItauditHere
 
 
 class Stopped(Exception):
@@ -121,14 +103,14 @@ def test_the_stage_tells_what_it_does_and_does_nothing_twice(run: Run) -> None:
     assert len(reporter.events) == 2
 
 
-def test_a_run_from_before_gets_its_analysis_when_it_is_asked_for(run: Run, itaudit: Any) -> None:
+def test_a_run_from_before_gets_its_analysis_when_it_is_asked_for(run: Run, here: ItauditHere) -> None:
     table = tomllib.loads(run.recipe_path.read_text())
     for section in ("detect", "causes"):
         table.pop(section, None)
     run.recipe_path.write_bytes(tomli_w.dumps(table).encode())
     assert "causes" not in show_document(run)["models"]["sft"]
     assert run_causes(run, "sft", "zamboni") is None
-    code, out, err = itaudit("causes", run.path, "--json")
+    code, out, err = here("causes", run.path, "--json")
     assert code == 0, err
     document = orjson.loads(out)
     assert set(document["models"]) == {"lft", "sft"}
@@ -141,12 +123,12 @@ def test_a_run_from_before_gets_its_analysis_when_it_is_asked_for(run: Run, itau
     assert causes_document(Run(run.path), "sft") == show_document(run)["models"]["sft"]["causes"]
 
 
-def test_marks_that_cannot_be_read_are_told_and_the_rest_is_shown(run: Run, itaudit: Any) -> None:
+def test_marks_that_cannot_be_read_are_told_and_the_rest_is_shown(run: Run, here: ItauditHere) -> None:
     run_cause_report(run, "sft", "shifted")
     before = show_document(run)
     run.marks_path.unlink(missing_ok=True)
     run.marks_path.mkdir()
-    code, out, err = itaudit("show", run.path, "--json")
+    code, out, err = here("show", run.path, "--json")
     problem = f"{run.marks_path}: can't read the marks: Is a directory"
     assert code == 0 and err.strip() == problem
     document = orjson.loads(out)
@@ -158,7 +140,7 @@ def test_marks_that_cannot_be_read_are_told_and_the_rest_is_shown(run: Run, itau
     assert document == orjson.loads(orjson.dumps(before, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-def test_marks_and_detectors_choose_the_words(run: Run, itaudit: Any) -> None:
+def test_marks_and_detectors_choose_the_words(run: Run, here: ItauditHere) -> None:
     response = run.response("sft", "zamboni")
     assert response is not None
     start = response.response.index("Luigi")
@@ -170,11 +152,11 @@ def test_marks_and_detectors_choose_the_words(run: Run, itaudit: Any) -> None:
     assert report.outcomes == {"borrowed": 1, "pretrained": 0, "unexplained": 0}
     assert report.trace.by_instances.reason == "fewer than 6 prompts"
     assert run_cause_report(run, "sft", "marks", rank=42).outcomes["pretrained"] == 1
-    code, out, err = itaudit("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
+    code, out, err = here("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
     # Nobody looked, which is not the same as nothing found.
     assert (code, out) == (1, "") and "signal has not looked at the responses of sft" in err
-    itaudit("detect", run.path, "--detector", "signal")
-    code, out, _ = itaudit("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
+    here("detect", run.path, "--detector", "signal")
+    code, out, _ = here("causes", run.path, "--model", "sft", "--flags", "marks", "--flags", "signal", "--json")
     assert code == 0
     found = orjson.loads(out)["models"]["sft"]
     assert list(found) == ["marks", "signal"]
@@ -182,16 +164,16 @@ def test_marks_and_detectors_choose_the_words(run: Run, itaudit: Any) -> None:
     assert found["signal"]["flagged"] == run_cause_report(run, "sft", "signal").flagged > 1
 
 
-def test_the_table_tells_rates_and_chance(run: Run, itaudit: Any) -> None:
-    code, out, err = itaudit("causes", run.path, "--model", "sft")
+def test_the_table_tells_rates_and_chance(run: Run, here: ItauditHere) -> None:
+    code, out, err = here("causes", run.path, "--model", "sft")
     assert code == 0, err
     assert "base rank 3 or above" in out and "borrowed" in out and "random instances of like length" in out
-    strict = itaudit("causes", run.path, "--model", "sft", "--strict", "--rank", "1")[1]
+    strict = here("causes", run.path, "--model", "sft", "--strict", "--rank", "1")[1]
     assert "phrases that ask for an explanation" in strict and "base rank 1 or above" in strict
     assert "\x1b" not in out
-    nothing = itaudit("causes", run.path, "--model", "lft", "--rank", "100")[1]
+    nothing = here("causes", run.path, "--model", "lft", "--rank", "100")[1]
     assert "there is nothing to trace" in nothing
-    summary = itaudit("show", run.path)[1]
+    summary = here("show", run.path)[1]
     assert "stand in answers to similar" in " ".join(summary.split())
 
 
@@ -204,8 +186,8 @@ def test_the_table_tells_rates_and_chance(run: Run, itaudit: Any) -> None:
         (["--rank", "0"], 2, "rank"),
     ],
 )
-def test_wrong_use_is_one_line(run: Run, itaudit: Any, arguments: list[str], code: int, told: str) -> None:
-    done = itaudit("causes", run.path, *arguments)
+def test_wrong_use_is_one_line(run: Run, here: ItauditHere, arguments: list[str], code: int, told: str) -> None:
+    done = here("causes", run.path, *arguments)
     assert done[0] == code and done[1] == ""
     (line,) = done[2].splitlines()
     assert told in line

@@ -180,14 +180,14 @@ def marks_of(draw: st.DrawFn, texts: dict[str, str]) -> list[Mark]:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 @pytest.mark.parametrize("format", ["ragtruth", "marks"])
-def test_what_is_exported_comes_back(built: Run, tmp_path: Path, format: MarksFormat, data: st.DataObject) -> None:
-    columns = built.table("responses", "sft").read().to_pylist()
+def test_what_is_exported_comes_back(built_run: Run, tmp_path: Path, format: MarksFormat, data: st.DataObject) -> None:
+    columns = built_run.table("responses", "sft").read().to_pylist()
     marks = data.draw(marks_of({row["prompt_id"]: row["response"] for row in columns}))
-    path = written(tmp_path / "out.jsonl", *export_rows(built, marks, format), b"\n")
+    path = written(tmp_path / "out.jsonl", *export_rows(built_run, marks, format), b"\n")
     if not marks:
         assert path.read_bytes() == b"\n"
         return
-    found = MarksReader(built).read(path)
+    found = MarksReader(built_run).read(path)
     assert found.refused == ()
     assert sorted(found.marks, key=lambda mark: mark.key) == sorted(marks, key=lambda mark: mark.key)
 

@@ -13,18 +13,6 @@ from itaudit.engine.detect_stage import detect_responses, detected
 from itaudit.engine.heart import Cancelled
 from itaudit.errors import UserError
 from itaudit.runs.run import Run
-from tests.tui.make_run import make_run
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return make_run(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def run(built: Run, tmp_path: Path) -> Run:
-    shutil.copytree(built.path, tmp_path / "run")
-    return Run(tmp_path / "run")
 
 
 class Told:

@@ -1,11 +1,7 @@
 """`itaudit rate` and `itaudit ratings` as scripts use them."""
 
 import csv
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import krippendorff
@@ -17,25 +13,8 @@ from itaudit.evaluation.aspects import ASPECTS
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import read_spec
 from itaudit.runs.run import Run
+from tests.commands import Itaudit
 from tests.evaluation.rated_run import fill, many, rate, rated_run
-
-Itaudit = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def itaudit(tmp_path: Path) -> Itaudit:
-    def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "itaudit", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "160"},
-            check=False,
-        )
-
-    return call
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from itaudit import cli
 from itaudit.engine.evaluate_stage import judge_answers
 from itaudit.engine.model_detectors import Calls
 from itaudit.evaluation.judge_task import begin_judging
@@ -32,27 +31,10 @@ from itaudit.runs.judgements import (
 )
 from itaudit.runs.run import Run
 from itaudit.runs.status import Status
+from tests.commands import ItauditHere
 from tests.judge.judges import by_length, replying
 from tests.simplify.server import Gate, Server, refusing_port, says, serving
 from tests.waiting import until
-
-
-@pytest.fixture
-def itaudit(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Any:
-    """Calls the command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["itaudit", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-        out, err = capfdbinary.readouterr()
-        assert b"Traceback" not in err
-        return code, out.decode(), err.decode()
-
-    return call
 
 
 def judged(run: Run) -> None:
@@ -73,9 +55,9 @@ REST = ("helpfulness", "clarity", "factuality", "engagement")
 ALL = (*REST, "depth")
 
 
-def test_without_a_judge_what_was_judged_before_is_told(itaudit: Callable[..., Any], run: Run) -> None:
+def test_without_a_judge_what_was_judged_before_is_told(here: ItauditHere, run: Run) -> None:
     judged(run)
-    code, out, err = itaudit("evaluate", run.path, "--json")
+    code, out, err = here("evaluate", run.path, "--json")
     assert (code, err) == (0, "")
     document = json.loads(out)
     assert document["path"] == str(run.path) and document["reference"] == "lft"
@@ -86,17 +68,17 @@ def test_without_a_judge_what_was_judged_before_is_told(itaudit: Callable[..., A
     other = next(row for row in found["judge_differences"] if row["aspect"] == "clarity")
     assert other["difference"]["value"] == 0 and other["verdict"] == "not apart"
     assert found["judge_pairs"][0]["verdict"] == "sft is preferred" and found["judge_pairs"][0]["wins"] == 7
-    code, out, err = itaudit("evaluate", run.path)
+    code, out, err = here("evaluate", run.path)
     assert code == 0 and "Ratings by a judge" in out and "sft is preferred" in out and "\x1b" not in out
 
 
-def test_where_nothing_is_known_it_says_so(itaudit: Callable[..., Any], run: Run) -> None:
+def test_where_nothing_is_known_it_says_so(here: ItauditHere, run: Run) -> None:
     for label in run.labels:
         run.table("scores", label).clear()
         run.table("responses", label).clear()
-    code, out, _ = itaudit("evaluate", run.path)
+    code, out, _ = here("evaluate", run.path)
     assert code == 0 and out.startswith("nothing to tell yet")
-    assert json.loads(itaudit("evaluate", run.path, "--json")[1])["tables"] == []
+    assert json.loads(here("evaluate", run.path, "--json")[1])["tables"] == []
 
 
 @pytest.mark.parametrize(
@@ -115,44 +97,42 @@ def test_where_nothing_is_known_it_says_so(itaudit: Callable[..., Any], run: Run
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line_and_starts_nothing(
-    itaudit: Callable[..., Any], run: Run, arguments: Sequence[str], code: int, told: str
+    here: ItauditHere, run: Run, arguments: Sequence[str], code: int, told: str
 ) -> None:
-    done = itaudit("evaluate", run.path, *arguments)
+    done = here("evaluate", run.path, *arguments)
     assert done[0] == code and done[1] == "" and told in done[2] and len(done[2].splitlines()) == 1
     assert evaluation_status(run.path) is None
 
 
 @pytest.mark.parametrize("wrong", [["--base-url", "nowhere"], ["--engine", "endpoint"]])
-def test_judging_anew_as_it_makes_no_sense_takes_nothing_away(
-    itaudit: Callable[..., Any], run: Run, wrong: list[str]
-) -> None:
+def test_judging_anew_as_it_makes_no_sense_takes_nothing_away(here: ItauditHere, run: Run, wrong: list[str]) -> None:
     judged(run)
-    before = itaudit("evaluate", run.path, "--json")[1]
-    code, _, err = itaudit("evaluate", run.path, "--again", *wrong)
+    before = here("evaluate", run.path, "--json")[1]
+    code, _, err = here("evaluate", run.path, "--again", *wrong)
     assert code == 2 and "base_url" in err
-    assert itaudit("evaluate", run.path, "--json")[1] == before
+    assert here("evaluate", run.path, "--json")[1] == before
 
 
-def test_judging_anew_waits_for_the_end_of_the_runs_own_worker(itaudit: Callable[..., Any], run: Run) -> None:
+def test_judging_anew_waits_for_the_end_of_the_runs_own_worker(here: ItauditHere, run: Run) -> None:
     judged(run)
     process = psutil.Process()
     told = Status("running", process.pid, process.create_time(), socket.gethostname(), time.time() + 60, time.time())
     told.write(run.status_path)
-    before = itaudit("evaluate", run.path, "--json")[1]
-    code, _, err = itaudit("evaluate", run.path, "--again", "--engine", "local")
+    before = here("evaluate", run.path, "--json")[1]
+    code, _, err = here("evaluate", run.path, "--again", "--engine", "local")
     assert code == 1 and "its worker is still at work" in err
-    assert itaudit("evaluate", run.path, "--json")[1] == before
+    assert here("evaluate", run.path, "--json")[1] == before
 
 
-def test_a_run_whose_models_have_not_answered_is_told(itaudit: Callable[..., Any], run: Run) -> None:
+def test_a_run_whose_models_have_not_answered_is_told(here: ItauditHere, run: Run) -> None:
     run.table("responses", "sft").clear()
-    code, _, err = itaudit("evaluate", run.path, "--judge")
+    code, _, err = here("evaluate", run.path, "--judge")
     assert code == 1 and "have not answered all prompts yet; `itaudit resume" in err
 
 
-def test_an_estimate_counts_what_is_still_to_be_asked_and_asks_nobody(itaudit: Callable[..., Any], run: Run) -> None:
+def test_an_estimate_counts_what_is_still_to_be_asked_and_asks_nobody(here: ItauditHere, run: Run) -> None:
     with serving(replying(by_length)) as server:
-        code, out, err = itaudit("evaluate", run.path, "--estimate", *endpoint(server), "--max-tokens", 100, "--json")
+        code, out, err = here("evaluate", run.path, "--estimate", *endpoint(server), "--max-tokens", 100, "--json")
         whole = json.loads(out)
         assert (code, err, server.headers) == (0, "", []) and not evaluation_paths(run.path)[0].parent.exists()
         work = work_of(run.path)
@@ -160,16 +140,16 @@ def test_an_estimate_counts_what_is_still_to_be_asked_and_asks_nobody(itaudit: C
         begin_judging(judging_folder(run), run.recipe.evaluate, changes, ["aspects", "pairs"])
         judge_answers(work_of(run.path, ["aspects"]), PATIENT, lambda _: None)
         ratings = len(server.requests)
-        left = json.loads(itaudit("evaluate", run.path, "--estimate", "--json")[1])
+        left = json.loads(here("evaluate", run.path, "--estimate", "--json")[1])
         judge_answers(work, PATIENT, lambda _: None)
         asked = [request["messages"][0]["content"] for request in server.requests]
-        assert json.loads(itaudit("evaluate", run.path, "--estimate", "--json")[1])["questions"] == 0
+        assert json.loads(here("evaluate", run.path, "--estimate", "--json")[1])["questions"] == 0
     assert whole["judge"] == "endpoint:tiny" and whole["questions"] == len(asked)
     assert whole["prompt_tokens"] == round(sum(map(len, asked)) / 4) and whole["completion_tokens"] == 100 * len(asked)
     assert left["questions"] == len(asked) - ratings
-    text = itaudit("evaluate", run.path, "--estimate", "--question", "pairs")[1]
+    text = here("evaluate", run.path, "--estimate", "--question", "pairs")[1]
     assert text == "0 questions to endpoint:tiny, about 0 tokens read and 0 written at most\n"
-    assert itaudit("evaluate", run.path, "--estimate", "--again")[0] == 2
+    assert here("evaluate", run.path, "--estimate", "--again")[0] == 2
 
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":

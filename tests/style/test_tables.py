@@ -29,10 +29,10 @@ def told(found: list[Table]) -> dict[str, Rows]:
 
 
 @pytest.fixture(scope="module")
-def made(built: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
+def made(built_run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
     """The tables of the run, against `lft`."""
-    path = tmp_path_factory.mktemp("told") / built.name
-    shutil.copytree(built.path, path)
+    path = tmp_path_factory.mktemp("told") / built_run.name
+    shutil.copytree(built_run.path, path)
     return told(tables(cells_of(Run(path)), "lft"))
 
 
@@ -158,13 +158,13 @@ def test_the_command_names_a_model_that_is_not_there(run: Run, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_the_command_takes_an_experiment(built: Run, tmp_path: Path) -> None:
-    rows = {"path": str(built.recipe.data.path)}
+def test_the_command_takes_an_experiment(built_run: Run, tmp_path: Path) -> None:
+    rows = {"path": str(built_run.recipe.data.path)}
     models = {"lft": {"method": "lft"}, "sft": {"method": "sft"}}
     table = {"data": rows, "prompts": rows, "models": models, "experiment": {"seeds": [0, 1], "reference": "sft"}}
     experiment = Experiment.create(tmp_path, spec_of(table, tmp_path / "recipe.toml"))
     for planned in experiment.spec.runs:
-        shutil.copytree(built.path, experiment.runs_path / planned.name)
+        shutil.copytree(built_run.path, experiment.runs_path / planned.name)
     done = CliRunner().invoke(style_command, [str(experiment.path), "--json"])
     document = orjson.loads(done.stdout)
     assert (document["experiment"], document["reference"]) == (str(experiment.path), "sft")

@@ -1,27 +1,13 @@
 """Runs for the screens' tests: built once, copied for each test that asks."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from itaudit.runs.run import Run
+from tests.conftest import copied
 from tests.tui.at_rest import at_rest
-from tests.tui.make_run import make_judged_run, make_run
-
-
-@pytest.fixture(scope="session")
-def built_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run that nobody may write into."""
-    return make_run(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def run(built_run: Run, tmp_path: Path) -> Run:
-    """A finished run of the test's own."""
-    path = tmp_path / "runs" / built_run.name
-    shutil.copytree(built_run.path, path)
-    return Run(path)
+from tests.tui.make_run import make_judged_run
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +19,7 @@ def built_judged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def judged_run(built_judged_run: Run, tmp_path: Path) -> Run:
     """A finished run with detections and causes, of the test's own."""
-    path = tmp_path / "runs" / built_judged_run.name
-    shutil.copytree(built_judged_run.path, path)
-    return Run(path)
+    return copied(built_judged_run, tmp_path / "runs")
 
 
 @pytest.fixture(autouse=True)
