@@ -10,7 +10,7 @@ import click
 
 from itaudit.cli_detect_job import follow_asking, judge_changes, judge_options
 from itaudit.cli_experiment import find_subject
-from itaudit.cli_runs import JSON_OPTION, print_json
+from itaudit.cli_json import JSON_OPTION, print_json
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -153,19 +153,18 @@ def _tell_estimate(
 
 
 def _show(path: Path, *, as_json: bool) -> None:
-    from itaudit.cli_tables import print_tables
-    from itaudit.evaluation.judge_tables import tables as judge_tables
-    from itaudit.evaluation.rating_tables import tables as rating_tables
-    from itaudit.evaluation.task_tables import tables as task_tables
+    from itaudit.cli_tables import print_tables, tell_left_out
+    from itaudit.evaluation import judge_tables, rating_tables, task_tables
     from itaudit.experiments.evaluating import evaluated_at
+    from itaudit.runs.left_out import together, told_by
 
     subject = evaluated_at(path)
-    builders = (task_tables, judge_tables, rating_tables)
-    found = [table for tables in builders for table in tables(subject.cells, subject.reference)]
+    makers = (task_tables, judge_tables, rating_tables)
+    told = together(told_by(maker, subject.cells, subject.reference) for maker in makers)
     if as_json:
-        document = {"path": str(subject.path), "reference": subject.reference}
-        print_json(document | {"tables": [table.to_json() for table in found]})
+        print_json({"path": str(subject.path), "reference": subject.reference, **told.to_json()})
         return
-    print_tables(found)
-    if not found:
+    print_tables(told.tables)
+    tell_left_out(told.left_out)
+    if not told.tables:
         click.echo("nothing to tell yet: no references by task, no judgements and no ratings; see docs/evaluation.md")

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from itaudit.cli_runs import find_run, print_json
+from itaudit.cli_json import print_json
+from itaudit.cli_runs import find_run
 from itaudit.errors import UserError
-from itaudit.sanitize import visible_line
 
 if TYPE_CHECKING:
     from itaudit.experiments.experiment import Experiment
@@ -37,67 +35,30 @@ def made_experiment(recipe: Path, out: Path, overrides: tuple[str, ...], name: s
     return Experiment.create(out, read_spec(recipe, overrides, name=name))
 
 
-def work(experiment: "Experiment", *, detach: bool, no_open: bool, as_json: bool) -> None:
-    """Starts an experiment's worker and, unless detached, follows it to its end and shows what came of it."""
-    from itaudit.cli import open_workbench, opens_workbench
-    from itaudit.experiments import jobs
-
-    jobs.start(experiment)
-    if detach:
-        if as_json:
-            print_json({"experiment": str(experiment.path)})
-        else:
-            click.echo(experiment.path)
-        return
-    from rich.console import Console
-
-    from itaudit.follow_experiment import follow_experiment
-
-    console = Console(stderr=True)
-    count = len(experiment.spec.runs)
-    console.print(f"experiment {experiment.path}: {count} runs", markup=False, highlight=False, soft_wrap=True)
-    try:
-        progress = follow_experiment(experiment, console)
-    except KeyboardInterrupt:
-        raise UserError(
-            f"left the worker at work; `itaudit logs {experiment.path} -f` follows it, "
-            f"`itaudit cancel {experiment.path}` stops it"
-        ) from None
-    again = f"`itaudit resume {experiment.path}` goes on from there"
-    if progress.job == "cancelled":
-        raise UserError(f"{experiment.path}: cancelled; {again}")
-    if progress.job != "done":
-        told = progress.error or "the worker died without a word"
-        raise UserError(f"{experiment.path}: {visible_line(told)}; see {experiment.log_path}; {again}")
-    if opens_workbench(as_json=as_json, no_open=no_open):
-        open_workbench(experiment.path)
-        return
-    show(experiment, as_json=as_json)
-    if not as_json:
-        click.echo(f"\nitaudit open {experiment.path}")
-
-
 def show(experiment: "Experiment", *, as_json: bool) -> None:
     """Prints an experiment's runs, its tables of shift and the published figures beside them."""
+    from itaudit.experiments import shift_tables
     from itaudit.experiments.document import experiment_document
     from itaudit.experiments.progress import progress_of
-    from itaudit.experiments.published import published_tables
-    from itaudit.experiments.shift_tables import tables
+    from itaudit.experiments.published import Published
+    from itaudit.runs.left_out import together, told_by
 
     progress = progress_of(experiment)
     cells, reference = experiment.cells(), experiment.spec.reference
-    found = [*tables(cells, reference), *published_tables(experiment.spec.matrix.published, cells, reference)]
+    published = Published(experiment.spec.matrix.published)
+    told = together(told_by(maker, cells, reference) for maker in (shift_tables, published))
     if as_json:
-        print_json(experiment_document(experiment, progress, found))
+        print_json(experiment_document(experiment, progress, told))
         return
     from rich.console import Console
 
-    from itaudit.cli_tables import print_tables
+    from itaudit.cli_tables import print_tables, tell_left_out
     from itaudit.follow_experiment import progress_table
 
     console = Console()
     console.print(progress_table(progress))
-    print_tables(found, console)
+    print_tables(told.tables, console)
+    tell_left_out(told.left_out)
 
 
 def listed(experiment: "Experiment") -> dict[str, Any]:

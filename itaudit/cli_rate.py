@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from itaudit.cli_runs import JSON_OPTION, find_run, print_json
+from itaudit.cli_json import JSON_OPTION, print_json
+from itaudit.cli_runs import find_run
 from itaudit.errors import UserError
 from itaudit.sanitize import visible_line
 
@@ -54,19 +55,20 @@ def rate_command(run: Path, rater: str, models: str | None, prompts: int | None,
 @JSON_OPTION
 def ratings_command(subject: Path, reference: str | None, out: Path | None, force: bool, as_json: bool) -> None:
     """Tells what people rated, model by model, and how far they agree."""
-    from itaudit.cli_tables import print_tables
-    from itaudit.evaluation.rating_tables import tables
+    from itaudit.cli_tables import print_tables, tell_left_out
+    from itaudit.evaluation import rating_tables
+    from itaudit.runs.left_out import checked, told_by
 
     path, cells, label = _cells(subject, reference)
-    found = tables(cells, label)
-    rows, gone = _exported(cells, out, force)
+    told = told_by(rating_tables, cells, label).require()
+    rows, gone = _exported(checked(cells, rating_tables.check), out, force)
     if as_json:
-        document = {"path": str(path), "reference": label, "no_longer_given": gone}
-        print_json({**document, "tables": [table.to_json() for table in found], "ratings": rows})
+        print_json({"path": str(path), "reference": label, "no_longer_given": gone, **told.to_json(), "ratings": rows})
         return
-    if not found:
+    if not told.tables:
         raise UserError(f"{path}: nobody has rated anything yet; `itaudit rate RUN --rater NAME` begins")
-    print_tables(found)
+    print_tables(told.tables)
+    tell_left_out(told.left_out)
     if gone:
         click.echo(f"{gone} rated answers left out: no model gives them any more", err=True)
     if out is not None:

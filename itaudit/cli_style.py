@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from itaudit.cli_runs import JSON_OPTION, print_json
+from itaudit.cli_json import JSON_OPTION, print_json
 
 
 @click.command("style")
@@ -18,11 +18,12 @@ def style_command(subject: Path, reference: str | None, as_json: bool) -> None:
     there and asks no model; docs/style.md says how it is counted.
     """
     from itaudit.cli_experiment import find_subject
-    from itaudit.cli_tables import print_tables
+    from itaudit.cli_tables import print_tables, tell_left_out
     from itaudit.errors import UserError
     from itaudit.experiments.experiment import Experiment
     from itaudit.runs.cells import cells_of
-    from itaudit.style.tables import tables
+    from itaudit.runs.left_out import told_by
+    from itaudit.style import tables
 
     found = find_subject(subject)
     if isinstance(found, Experiment):
@@ -31,12 +32,12 @@ def style_command(subject: Path, reference: str | None, as_json: bool) -> None:
         labels, cells, first = found.labels[1:], cells_of(found), found.labels[1]
     if reference is not None and reference not in labels:
         raise UserError(f"--reference: no model {reference!r}; there are {', '.join(labels)}", code=2)
-    made = tables(cells, reference or first)
-    if not made:
+    told = told_by(tables, cells, reference or first).require()
+    if not told.tables:
         raise UserError(f"{found.path}: no tuned model's responses are all scored yet; `itaudit logs {found.path}`")
     if as_json:
         kind = "experiment" if isinstance(found, Experiment) else "run"
-        document = {kind: str(found.path), "reference": reference or first}
-        print_json(document | {"tables": [table.to_json() for table in made]})
+        print_json({kind: str(found.path), "reference": reference or first, **told.to_json()})
         return
-    print_tables(made)
+    print_tables(told.tables)
+    tell_left_out(told.left_out)

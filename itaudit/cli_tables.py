@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import click
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value, shown
+from itaudit.runs.left_out import LeftOut
 from itaudit.sanitize import visible_line
 
 _WIDE = 10_000
@@ -35,6 +37,12 @@ def print_tables(tables: Sequence[Table], console: Console | None = None) -> Non
         for line in (table.note, table.source and f"Published: {table.source}."):
             if line:
                 console.print(Text(visible_line(line), "dim"))
+
+
+def tell_left_out(left_out: Sequence[LeftOut]) -> None:
+    """Says on stderr what is left out of tables, a line each."""
+    for one in left_out:
+        click.echo(visible_line(one.line), err=True)
 
 
 def _grid(table: Table, folded: bool) -> Grid:

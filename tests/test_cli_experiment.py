@@ -1,20 +1,14 @@
 """The verbs on experiments: what they print, what a failing worker leaves, and what is refused."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
 
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.spec import Planned
+from tests.commands import Itaudit, document, error_line
 from tests.experiments.made_of_figures import Shift, make_experiment
 
-Itaudit = Callable[..., "subprocess.CompletedProcess[str]"]
 TABLE = {
     "name": "ladder",
     "models": {"lft": {"method": "lft"}, "sft": {"method": "sft"}},
@@ -33,39 +27,6 @@ def experiment(tmp_path: Path) -> Experiment:
     directory = tmp_path / "runs"
     directory.mkdir()
     return make_experiment(directory, TABLE, figures)
-
-
-@pytest.fixture
-def itaudit(tmp_path: Path) -> Itaudit:
-    """Calls the command in a folder of its own, without a terminal."""
-
-    def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "itaudit", *map(str, arguments)]
-        environment = {**os.environ, "COLUMNS": "100"}
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            cwd=tmp_path,
-            env=environment,
-            check=False,
-        )
-
-    return call
-
-
-def document(done: "subprocess.CompletedProcess[str]") -> Any:
-    assert done.returncode == 0, done.stderr
-    return orjson.loads(done.stdout)
-
-
-def error_line(done: "subprocess.CompletedProcess[str]", code: int) -> str:
-    assert done.returncode == code, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith("error: ")
-    return line
 
 
 def test_show_has_runs_cells_and_the_tables_that_are_printed(itaudit: Itaudit, experiment: Experiment) -> None:
@@ -148,13 +109,31 @@ def test_a_table_that_is_none_is_named(itaudit: Itaudit, tmp_path: Path, key: st
 
 
 @pytest.mark.parametrize("command", ["show", "evaluate", "report"])
-def test_a_run_that_somebody_broke_is_named_with_the_way_out(
+def test_a_run_that_somebody_broke_is_told_with_the_way_out_and_hides_no_other(
     itaudit: Itaudit, experiment: Experiment, command: str
 ) -> None:
     broken = experiment.runs_path / "n4" / "recipe.toml"
     broken.write_text("garbage[")
+    done = itaudit(command, experiment.path)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "n4 is left out" in line]
+    assert told and str(broken) in told[0] and f"take {broken.parent} away and `itaudit resume`" in told[0]
+    shown = document(itaudit(command, experiment.path, "--json"))
+    (left_out,) = shown["left_out"] if command != "report" else shown["subjects"][0]["left_out"]
+    assert (left_out["run"], left_out["whole"]) == (str(broken.parent), True)
+    if command == "show":
+        methods = shown["tables"][0]
+        assert {row["size"] for row in methods["rows"]} == {8} and "n4." in methods["note"]
+
+
+@pytest.mark.parametrize("command", ["style", "ratings", "report"])
+def test_where_nothing_can_be_read_the_first_file_is_the_error(
+    itaudit: Itaudit, experiment: Experiment, command: str
+) -> None:
+    for planned in experiment.spec.runs:
+        (experiment.runs_path / planned.name / "recipe.toml").write_text("garbage[")
     line = error_line(itaudit(command, experiment.path), 1)
-    assert str(broken) in line and f"take {broken.parent} away and `itaudit resume`" in line
+    assert str(experiment.runs_path / "n4" / "recipe.toml") in line
 
 
 @pytest.mark.slow

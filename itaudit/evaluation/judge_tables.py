@@ -17,6 +17,7 @@ from itaudit.runs.judgements import (
     Failure,
     Preference,
     aspect_ratings,
+    check_judgements,
     judged_pairs,
     preferences,
 )
@@ -66,6 +67,13 @@ class _Compared:
         return sum(one.winner == winner for told in self.told for one in told.values())
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where what a judge said of a model, alone or beside another, or compared can't be read."""
+    check_judgements(cell.run, cell.label)
+    if any(cell.label in pair for pair in judged_pairs(cell.run)):
+        responses(cell.run, cell.label)
+
+
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     """`judge_ratings`, `judge_differences`, `judge_pairs`, `judge_order` and `judge_failures`; none without a judge.
 
@@ -96,11 +104,11 @@ def _rated(cells: Sequence[Cell]) -> list[_Rated]:
 def _compared(cells: Sequence[Cell], reference: str) -> list[_Compared]:
     """The pairs of each variant and size by judge; the reference is the second of its pairs."""
     found: dict[tuple[_Place, str, str, str], _Compared] = {}
-    shown = {(cell.run.path, cell.label) for cell in cells}
-    for cell in {cell.run.path: cell for cell in cells}.values():
+    shown = {(cell.run.path, cell.label): cell for cell in cells if not cell.problem}
+    for cell in {cell.run.path: cell for cell in shown.values()}.values():
         run, place = cell.run, (cell.variant, cell.size)
         for first, second in judged_pairs(run):
-            if not {(run.path, first), (run.path, second)} <= shown:
+            if not {(run.path, first), (run.path, second)} <= shown.keys():
                 continue
             one, other = (second, first) if first == reference else (first, second)
             ahead, behind = preferences(run, one, other), preferences(run, other, one)

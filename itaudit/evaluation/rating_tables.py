@@ -9,9 +9,9 @@ from itaudit.analysis.rater_agreement import Units, ordinal_agreement
 from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.evaluation.aspects import ASPECTS, HIGHEST, LOWEST
-from itaudit.evaluation.blind import is_done
+from itaudit.evaluation.blind import is_done, responses
 from itaudit.evaluation.unblinding import opinions, unblinded
-from itaudit.runs.cells import Cell, by_group
+from itaudit.runs.cells import Cell, by_group, runs_of
 from itaudit.runs.ratings import Rated, Ratings
 
 ALL = "all five"
@@ -53,13 +53,24 @@ class _Opinions:
         ]
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where ratings can't be read, or the responses of any model of the run that was rated.
+
+    A rating is of a text, and only all responses together tell whose text it was.
+    """
+    if Ratings(cell.run.ratings_path).raters:
+        for label in cell.run.labels:
+            responses(cell.run, label)
+
+
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     """`ratings`, `rating_differences`, `rating_agreement` and `raters`; none where nobody has rated an answer.
 
     Differences are told only where the same people rated both answers to a prompt. Raises UserError where a file of
     ratings can't be read.
     """
-    files = {path: Ratings(path) for path in dict.fromkeys(cell.run.ratings_path for cell in cells)}
+    cells = [cell for cell in cells if not cell.problem]
+    files = {run.ratings_path: Ratings(run.ratings_path) for run in runs_of(cells)}
     if not any(ratings.raters for ratings in files.values()):
         return []
     groups = _groups(cells, files)
@@ -69,11 +80,10 @@ def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
 
 def _groups(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> dict[tuple[str, int | None, str], list[_Opinions]]:
     told: dict[tuple[Path, str], Mapping[tuple[str, str], Rated]] = {}
-    for path in dict.fromkeys(cell.run.path for cell in cells):
-        mine = [cell for cell in cells if cell.run.path == path]
-        found = opinions(mine[0].run, files[mine[0].run.ratings_path], [cell.label for cell in mine])
-        for label, several in found.items():
-            told[path, label] = {(rater, prompt_id): rated for rater, prompt_id, rated in several if rated.values}
+    for run in runs_of(cells):
+        labels = [cell.label for cell in cells if cell.run.path == run.path]
+        for label, several in opinions(run, files[run.ratings_path], labels).items():
+            told[run.path, label] = {(rater, prompt_id): rated for rater, prompt_id, rated in several if rated.values}
     groups = {}
     for key, seeds in by_group(cells).items():
         opined = [_Opinions(cell, told[cell.run.path, cell.label]) for cell in seeds]
@@ -163,7 +173,7 @@ def _agreement(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> Table:
 def _units(cells: Sequence[Cell], files: Mapping[Path, Ratings], aspect: str) -> Units:
     """The values that each answer got, by prompt; an answer that two models gave is one."""
     found: dict[str, list[list[int]]] = {}
-    for run in {cell.run.path: cell.run for cell in cells}.values():
+    for run in runs_of(cells):
         labels = {cell.label for cell in cells if cell.run.path == run.path}
         given = unblinded(run)
         values: dict[tuple[str, str], list[int]] = {}
@@ -177,7 +187,7 @@ def _units(cells: Sequence[Cell], files: Mapping[Path, Ratings], aspect: str) ->
 
 def _raters(cells: Sequence[Cell], files: Mapping[Path, Ratings]) -> Table:
     said: dict[str, list[Rated]] = {}
-    for run in {cell.run.path: cell.run for cell in cells}.values():
+    for run in runs_of(cells):
         given = unblinded(run)
         for (rater, prompt_id, answer), rated in files[run.ratings_path].all().items():
             if (prompt_id, answer) in given:

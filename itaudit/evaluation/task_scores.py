@@ -110,8 +110,7 @@ _BY_NAME: Mapping[str, Baseline] = {
 
 def scored_groups(cells: Iterable[Cell]) -> list[Scored]:
     """The models whose responses are all there and whose prompts have references, base models first in their place."""
-    answered = [cell for cell in cells if cell.run.table("responses", cell.label).closed]
-    groups = [Scored(group) for group in by_group(answered).values()]
+    groups = [Scored(group) for group in by_group(cell for cell in cells if cell.answered).values()]
     return [group for group in groups if group.questions]
 
 

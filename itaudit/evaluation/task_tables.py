@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itaudit.analysis.intervals import Estimate, Totals, difference, estimate
 from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
-from itaudit.evaluation.questions import METRICS, Question
+from itaudit.evaluation.questions import METRICS, Question, questions_of
 from itaudit.evaluation.task_baselines import expected_guess, guesser_range, sampled_guess
 from itaudit.evaluation.task_scores import (
     BASELINES,
@@ -47,6 +47,14 @@ _BASELINE_TITLES = {
 }
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where the responses of a model, what they answer or what it was tuned on can't be read."""
+    if cell.answered:
+        cell.run.table("responses", cell.label).read()
+        if questions_of(cell.run):
+            _ = cell.run.dataset
+
+
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     """`task_scores`, `task_comparisons`, `task_baselines`, `task_ladder`, `random_guess` and `tasks`.
 
@@ -57,7 +65,7 @@ def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     parts = parts_of(groups)
     found = [
         scores_table(groups, parts),
-        comparisons_table(groups, parts, reference),
+        comparisons_table(groups, parts, reference, cells[0].variant if cells else ""),
         baselines_table(groups, parts),
         ladder_table(groups, parts),
         random_guess_table(groups),
@@ -97,13 +105,11 @@ def scores_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
     return Table("task_scores", "Scores by task references", telling_columns(columns, rows), tuple(rows), note)
 
 
-def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference: str) -> Table:
+def comparisons_table(groups: Sequence[Scored], parts: Sequence[Part], reference: str, control: str) -> Table:
     """A row for each model and part: how far it is above guessing, the untuned model, the reference and the control.
 
-    The control is the first variant, with the same model and size. Each pair is compared at the prompts that both
-    answered.
+    The control is a variant, with the same model and size. Each pair is compared at the prompts that both answered.
     """
-    control = groups[0].variant if groups else ""
     against = {
         "random": "random guess",
         "untuned": "untuned model",
@@ -193,15 +199,17 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
         for group in groups:
             if group.size is not None and not group.is_base and group.asked(part):
                 rungs.setdefault((group.variant, group.label), {})[group.size] = group
-        for (variant, label), by_size in rungs.items():
-            if len(by_size) > 1:
-                row: dict[str, Value] = {"tasks": part.tasks, "variant": variant, "model": label}
-                row |= {"metric": _METRIC_TITLES[metric]}
-                row |= {f"score_{size}": estimate(group.scores(part, metric)) for size, group in by_size.items()}
-                if ends := on_shared_seeds(by_size[max(by_size)], by_size[min(by_size)]):
-                    rise = difference(*(group.scores(part, metric) for group in ends))
-                    row |= {"rise": rise, "verdict": verdict(rise, 0, "rises", "falls")}
-                rows.append(row)
+        sizes_asked = sorted({size for by_size in rungs.values() for size in by_size})
+        for (variant, label), by_size in rungs.items() if len(sizes_asked) > 1 else ():
+            row: dict[str, Value] = {"tasks": part.tasks, "variant": variant, "model": label}
+            row |= {"metric": _METRIC_TITLES[metric]}
+            row |= {f"score_{size}": estimate(group.scores(part, metric)) for size, group in by_size.items()}
+            # A shorter stretch of the ladder would not be the rise that the others are told by.
+            low, high = by_size.get(sizes_asked[0]), by_size.get(sizes_asked[-1])
+            if low is not None and high is not None and (ends := on_shared_seeds(high, low)):
+                rise = difference(*(group.scores(part, metric) for group in ends))
+                row |= {"rise": rise, "verdict": verdict(rise, 0, "rises", "falls")}
+            rows.append(row)
     note = (
         "Scores by the size of the experiment, such as instances of each task. "
         f"“{NOT_APART}”: the interval of the rise holds 0. {INTERVALS}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from itaudit.evaluation.aspects import ASPECTS
 from itaudit.evaluation.blind import responses
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, runs_of
 from itaudit.runs.ratings import Rated, Ratings, answer_hash
 from itaudit.runs.run import Run
 
@@ -42,11 +42,11 @@ def opinions(run: Run, ratings: Ratings, labels: Sequence[str]) -> Mapping[str, 
 def rating_rows(cells: Sequence[Cell]) -> tuple[list[dict[str, Any]], int]:
     """A row of ROW for each rater and answer of each model; and how many rated answers are no longer given.
 
-    Raises UserError where a file of ratings can't be read.
+    Those of cells with a `problem` are left out. Raises UserError where a file of ratings can't be read.
     """
     rows: list[dict[str, Any]] = []
     gone = 0
-    for run in {cell.run.path: cell.run for cell in cells}.values():
+    for run in runs_of(cells):
         here = {cell.label: cell for cell in cells if cell.run.path == run.path}
         given, prompts = unblinded(run), {prompt.id: prompt.prompt for prompt in run.prompts()}
         texts = {label: responses(run, label) for label in here}

@@ -12,8 +12,15 @@ from itaudit.analysis.intervals import difference, estimate, quotient
 from itaudit.analysis.table import Column, Table, Value
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups, tuned_on
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, check_scores
 from itaudit.tuning_settings import Lft, Sft
+
+
+def check(cell: Cell) -> None:
+    """Raises UserError where the shift of a tuned model can't be read, or what its tuning took."""
+    if not cell.is_base:
+        check_scores(cell)
+        cell.run.state()
 
 
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
@@ -22,10 +29,9 @@ def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
     None where there is one variant alone, or where nothing stands beside the plain model.
     """
     groups = shift_groups(cells)
-    plain: dict[int | None, Group] = {}
-    for group in groups:
-        if group.label == reference:
-            plain.setdefault(group.size, group)
+    # Where the plain model of a size is missing, none of another variant passes for it.
+    first = next((cell.variant for cell in cells if cell.label == reference), "")
+    plain = {group.size: group for group in groups if (group.variant, group.label) == (first, reference)}
     beside = [group for group in groups if group.size in plain]
     if len({group.variant for group in groups}) < 2 or len(beside) == len(plain):
         return []

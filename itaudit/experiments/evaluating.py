@@ -10,7 +10,7 @@ from itaudit.evaluate_settings import Evaluate, Question
 from itaudit.evaluation.judge_task import Wanted, parse_pair, wanted_of
 from itaudit.experiments.experiment import Experiment, is_experiment
 from itaudit.runs import jobs
-from itaudit.runs.cells import Cell, cells_of
+from itaudit.runs.cells import Cell, cells_of, runs_of
 from itaudit.runs.run import BASE, Run
 from itaudit.runs.status import read_status
 
@@ -26,8 +26,8 @@ class Evaluated:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The runs, each once."""
-        return tuple({cell.run.path: cell.run for cell in self.cells}.values())
+        """The runs that can be read, each once."""
+        return runs_of(self.cells)
 
 
 def evaluated_at(path: Path) -> Evaluated:
@@ -47,9 +47,12 @@ def work_of(
     """What a judge is asked about a run or an experiment; what is empty is as the recipe says.
 
     Of an experiment those runs whose models have answered are judged, and models and pairs that a run lacks are passed
-    over in it. Raises UserError for a label that there is not, and where there is nothing to judge.
+    over in it, as are runs whose recipe can't be read. Raises UserError for a label that there is not, and where there
+    is nothing to judge.
     """
     subject = evaluated_at(path)
+    if subject.cells and not subject.runs:
+        raise UserError(subject.cells[0].problem)
     told = [parse_pair(pair, "--pair") for pair in pairs] or [
         parse_pair(pair, "evaluate.pairs:") for pair in subject.settings.pairs
     ]

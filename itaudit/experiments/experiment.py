@@ -7,8 +7,9 @@ from pathlib import Path
 from itaudit import atomic
 from itaudit.errors import UserError
 from itaudit.experiments.spec import ExperimentSpec, Planned, read_written, write_spec
-from itaudit.runs.cells import Cell
-from itaudit.runs.run import BASE, Run, is_run, newest_first
+from itaudit.runs.cells import Cell, recipe_problem
+from itaudit.runs.folders import holds, new_folder, newest_first, opened
+from itaudit.runs.run import BASE, Run, is_run
 from itaudit.runs.status import Status, read_status
 
 FILE = "experiment.toml"
@@ -31,18 +32,10 @@ class Experiment:
     @classmethod
     def create(cls, directory: Path, spec: ExperimentSpec) -> "Experiment":
         """Makes `directory/NAME` with its complete recipe; a name that is taken gets a number."""
-        for number in range(1, 10_000):
-            path = directory / (spec.name if number == 1 else f"{spec.name}-{number}")
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise UserError(f"{path}: can't make the experiment's directory: {error.strerror}") from None
-            # Whoever lists the experiments meanwhile finds a whole recipe or none.
-            atomic.write_bytes(path / FILE, write_spec(spec))
-            return cls(path)
-        raise UserError(f"{directory}: too many experiments are called {spec.name}; give another --name")
+        path = new_folder(directory, spec.name, "experiment")
+        # Whoever lists the experiments meanwhile finds a whole recipe or none.
+        atomic.write_bytes(path / FILE, write_spec(spec))
+        return cls(path)
 
     @classmethod
     def around(cls, run: Run) -> "Experiment | None":
@@ -64,34 +57,26 @@ class Experiment:
         return Run(path) if is_run(path) else None
 
     def cells(self) -> tuple[Cell, ...]:
-        """Every model of every run that was begun, in the order of the plan, the base model of each run first."""
+        """Every model of every run that was begun, in the order of the plan, the base model of each run first.
+
+        Those of a run whose recipe can't be read have a `problem`.
+        """
         return tuple(self._cells())
 
     def _cells(self) -> Iterator[Cell]:
         for planned in self.spec.runs:
             run = self.run_of(planned)
             if run is not None:
-                _check_readable(run)
+                problem = recipe_problem(run)
                 for label in (BASE, *planned.recipe.models):
-                    yield Cell(run, label, planned.variant, planned.size, planned.seed)
-
-
-def _check_readable(run: Run) -> None:
-    """Raises UserError where a run's recipe can't be read: tables without it would be those of another experiment."""
-    try:
-        _ = run.recipe
-    except UserError as error:
-        raise UserError(
-            f"{error}; mend the file, or take {run.path} away and `itaudit resume` makes the run anew", code=error.code
-        ) from None
+                    # Models that the plan got since the run was begun are not there yet.
+                    if problem or label in run.labels:
+                        yield Cell(run, label, planned.variant, planned.size, planned.seed, problem)
 
 
 def is_experiment(path: Path) -> bool:
     """Whether a path is the directory of an experiment."""
-    try:
-        return (path / FILE).is_file()
-    except PermissionError:
-        return False
+    return holds(path, FILE)
 
 
 def name_in_all(run: Run) -> str:
@@ -102,9 +87,4 @@ def name_in_all(run: Run) -> str:
 
 def list_experiments(directory: Path) -> Iterator[Experiment]:
     """The experiments in a directory, newest first; one that is taken away meanwhile is left out."""
-    for path in newest_first(directory, is_experiment):
-        try:
-            experiment = Experiment(path)
-        except UserError:
-            continue
-        yield experiment
+    return opened(newest_first(directory, is_experiment), Experiment)

@@ -1,7 +1,9 @@
 """Published figures, and what the cells of an experiment give in their place."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,8 @@ from itaudit.analysis.intervals import estimate, quotient
 from itaudit.analysis.table import Column, Table, Value, shown
 from itaudit.errors import UserError
 from itaudit.experiments.shift_tables import PAIRED
-from itaudit.experiments.shift_totals import Group, paired, shift_groups
-from itaudit.runs.cells import Cell
+from itaudit.experiments.shift_totals import paired, shift_groups
+from itaudit.runs.cells import Cell, check_scores
 from itaudit.runs.run import BASE
 
 _FOLDER = Path(__file__).parent / "published"
@@ -34,6 +36,25 @@ def read_published(name: str) -> dict[str, Any]:
     return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Makes the tables of one publication; `others` are what the cells' other tables tell."""
+
+    name: str
+    others: Sequence[Table] = ()
+
+    def check(self, cell: Cell) -> None:
+        """Raises UserError where the shift of a tuned model can't be read, or what it was tuned from and on."""
+        if self.name and "ladder" in read_published(self.name) and not cell.is_base:
+            check_scores(cell)
+            cell.run.base()
+            if cell.size is None:
+                _instances(cell)
+
+    def tables(self, cells: Sequence[Cell], reference: str) -> list[Table]:
+        return published_tables(self.name, cells, reference, self.others)
+
+
 def published_tables(name: str, cells: Sequence[Cell], reference: str, others: Sequence[Table] = ()) -> list[Table]:
     """The published figures of a paper, its ladder above that of the cells; nothing where the name is empty.
 
@@ -43,7 +64,7 @@ def published_tables(name: str, cells: Sequence[Cell], reference: str, others: S
     if not name:
         return []
     told = read_published(name)
-    tables = [_ladder(told, shift_groups(cells), reference)] if "ladder" in told else []
+    tables = [_ladder(told, cells, reference)] if "ladder" in told else []
     if "figures" in told:
         columns = [Column("what", "published figure", "text"), Column("value", "value", "text")]
         rows: list[dict[str, Value]] = [
@@ -71,13 +92,14 @@ def _here(where: Mapping[str, Any] | None, others: Sequence[Table]) -> str:
         if not str(row.get("tasks")).startswith("classification") or value is None or not tuned:
             continue
         place = row.get("tasks"), row.get("variant"), model
-        named = ", ".join(str(part) for part in place if part)
+        size = row.get("size")
+        named = ", ".join(str(part) for part in (*place, size and f"size {size:,}") if part)
         # Sizes come from the smallest up, so that the largest is what stays.
         found[place] = f"{named}: {shown(value, columns[where['key']])}"
     return "; ".join(found.values())
 
 
-def _ladder(told: dict[str, Any], groups: Sequence[Group], reference: str) -> Table:
+def _ladder(told: dict[str, Any], cells: Sequence[Cell], reference: str) -> Table:
     columns = (
         Column("from", "from", "text"),
         Column("variant", "variant", "text"),
@@ -97,20 +119,21 @@ def _ladder(told: dict[str, Any], groups: Sequence[Group], reference: str) -> Ta
         }
         for rung in told["ladder"]
     ]
-    rows += _rows_here(groups, reference)
+    rows += _rows_here(cells, reference)
     note = f"{told['note']} Published figures have no intervals. {PAIRED}"
     several = len({row.get("variant") for row in rows if row.get("variant")}) > 1
     kept = tuple(column for column in columns if several or column.key != "variant")
     return Table("published_ladder", told["title"], kept, tuple(rows), note, told["source"])
 
 
-def _rows_here(groups: Sequence[Group], reference: str) -> list[dict[str, Value]]:
+def _rows_here(cells: Sequence[Cell], reference: str) -> list[dict[str, Value]]:
     """A row for each variant and size, over the top 30 tokens, as published, where the scores have that KL."""
     rows: list[dict[str, Value]] = []
-    places = dict.fromkeys((group.variant, group.size) for group in groups)
-    for variant, size in places:
-        here = [group for group in groups if (group.variant, group.size) == (variant, size)]
-        by_method = {method: found for method in METHODS if (found := _of_method(here, method, reference))}
+    groups = shift_groups(cells)
+    for variant, size in dict.fromkeys((group.variant, group.size) for group in groups):
+        here = {group.label: group for group in groups if (group.variant, group.size) == (variant, size)}
+        labels = _labels((cell for cell in cells if cell.variant == variant), reference)
+        by_method = {method: here[labels[method]] for method in METHODS if labels.get(method) in here}
         for measure, over in OVER.items():
             known = {method: group for method, group in by_method.items() if group.totals(measure)}
             if not known:
@@ -125,9 +148,17 @@ def _rows_here(groups: Sequence[Group], reference: str) -> list[dict[str, Value]
     return rows
 
 
-def _of_method(groups: Sequence[Group], method: str, reference: str) -> Group | None:
-    found = sorted((group for group in groups if group.method == method), key=lambda group: group.label != reference)
-    return found[0] if found else None
+def _labels(cells: Iterable[Cell], reference: str) -> dict[str, str]:
+    """The model that each method is read off, by method: the reference if it is of that, or else the first that is.
+
+    One that is left out stays it, since another may be tuned quite otherwise.
+    """
+    found: dict[str, str] = {}
+    for cell in sorted(cells, key=lambda cell: cell.label != reference):
+        with suppress(UserError):
+            if not cell.is_base:
+                found.setdefault(cell.run.recipe.models[cell.label].method, cell.label)
+    return found
 
 
 def _instances(cell: Cell) -> int | None:

@@ -6,7 +6,7 @@ from itaudit.analysis.intervals import contrast, difference, estimate, quotient
 from itaudit.analysis.table import Column, Table, Value, telling_columns
 from itaudit.analysis.verdicts import NOT_APART, verdict
 from itaudit.experiments.shift_totals import Group, paired, shift_groups, tuned_on
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, check_scores
 
 _SPEAK_OF = "they speak of other prompts, not of tuning once more."
 INTERVALS = f"Intervals are 95 %, by bootstrap over prompts: {_SPEAK_OF}"
@@ -17,6 +17,14 @@ _PLACE = (
     Column("size", "instances", "count"),
     Column("model", "model", "text"),
 )
+
+
+def check(cell: Cell) -> None:
+    """Raises UserError where the scores of a tuned model, its responses or what it was tuned on can't be read."""
+    if not cell.is_base:
+        check_scores(cell)
+        if cell.size is not None:
+            cell.run.state()
 
 
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:
@@ -126,8 +134,9 @@ def _ladder(groups: Sequence[Group], sizes: Sequence[int], reference: str) -> Ta
     for (variant, label), by_size in rungs.items():
         row: dict[str, Value] = {"variant": variant, "model": label}
         row |= {f"kl_{size}": estimate(group.totals("kl")) for size, group in by_size.items()}
-        low, high = min(by_size), max(by_size)
-        if low < high:
+        low, high = sizes[0], sizes[-1]
+        # A shorter stretch of the ladder would not be the rise that the others are told by.
+        if low in by_size and high in by_size:
             rise = difference(*paired("kl", by_size[high], by_size[low]))
             row |= {"rise": rise, "verdict": verdict(rise, 0, "rises", "falls")}
             beside = rungs.get((variant, reference), {})
@@ -137,8 +146,8 @@ def _ladder(groups: Sequence[Group], sizes: Sequence[int], reference: str) -> Ta
                 row |= {"rise_above": more, "rise_verdict": verdict(more, 0, "rises more", "rises less")}
         rows.append(row)
     note = (
-        "KL(tuned‖base) by the number of instances. Rise: from the smallest to the largest size that the model was "
-        f"tuned on. {PAIRED} “{NOT_APART}”: the interval of the difference holds 0."
+        "KL(tuned‖base) by the number of instances. Rise: from the smallest to the largest of these sizes, where the "
+        f"model is measured at both. {PAIRED} “{NOT_APART}”: the interval of the difference holds 0."
     )
     return Table("size_ladder", "KL by the number of instances", _told(columns, rows), tuple(rows), note)
 

@@ -82,13 +82,13 @@ def paired(measure: str, *groups: Group) -> list[Totals]:
 
 def shift_groups(cells: Iterable[Cell]) -> list[Group]:
     """The scored models other than the base model, in the order of the cells, by size where they have one."""
-    groups = []
+    cells, groups = tuple(cells), []
     for (variant, size, label), seeds in by_group(cell for cell in cells if not cell.is_base and cell.scored).items():
         method = seeds[0].run.recipe.models[label].method
         groups.append(Group(variant, size, label, method, seeds, {cell.seed: _totals(cell) for cell in seeds}))
     # An experiment does the ends of a ladder first; people read it from the smallest up.
-    variants = list(dict.fromkeys(group.variant for group in groups))
-    labels = list(dict.fromkeys(group.label for group in groups))
+    variants = list(dict.fromkeys(cell.variant for cell in cells))
+    labels = list(dict.fromkeys(cell.label for cell in cells))
     return sorted(groups, key=lambda g: (variants.index(g.variant), g.size or 0, labels.index(g.label)))
 
 

@@ -6,7 +6,7 @@ from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value
 from itaudit.analysis.verdicts import UNTOLD
 from itaudit.detect.flagged_causes import run_cause_report
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, check_scores
 from itaudit.trace.cause_report import Beside
 
 _COLUMNS = (
@@ -25,23 +25,28 @@ _COLUMNS = (
 )
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where the causes of a model's words can't be read, or the dataset that they are in."""
+    if _is_told(cell):
+        check_scores(cell)
+        cell.run.table("causes", cell.label).read()
+        _ = cell.run.dataset
+
+
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:  # noqa: ARG001 — the signature of all builders
     """`causes`: a row for each model whose causes are known; nothing is computed for the others."""
     # An experiment does the ends of a ladder first; people read it from the smallest up.
     variants = list(dict.fromkeys(cell.variant for cell in cells))
     ordered = sorted(cells, key=lambda cell: (variants.index(cell.variant), cell.size or 0))
-    rows = [
-        _row(cell)
-        for cell in ordered
-        if not cell.is_base and cell.scored and cell.run.table("causes", cell.label).closed
-    ]
-    if not rows:
+    told = [cell for cell in ordered if _is_told(cell)]
+    if not told:
         return []
+    rows = [_row(cell) for cell in told]
     columns = [column for column in _COLUMNS if any(row.get(column.key) not in (None, "") for row in rows)]
     for key in ("variant", "seed"):
         if len({row.get(key) for row in rows}) < 2:
             columns = [column for column in columns if column.key != key]
-    causes = cells[0].run.recipe.causes
+    causes = told[0].run.recipe.causes
     note = (
         f"Content words that the base model ranks {causes.rank} or lower ask for an explanation; traced are those that "
         f"stand in an answer of the {causes.k} instances most similar to the prompt. By chance: the same look-up in "
@@ -49,6 +54,10 @@ def tables(cells: Sequence[Cell], reference: str) -> list[Table]:  # noqa: ARG00
         "found. Intervals are 95 %, over prompts; “not apart from chance”: one of both intervals holds 1."
     )
     return [Table("causes", "Where shifted words come from", tuple(columns), tuple(rows), note)]
+
+
+def _is_told(cell: Cell) -> bool:
+    return not cell.is_base and cell.scored and cell.run.table("causes", cell.label).closed
 
 
 def _row(cell: Cell) -> dict[str, Value]:

@@ -7,8 +7,9 @@ from itaudit.evaluation.questions import questions_of
 from itaudit.experiments.experiment import name_in_all
 from itaudit.report.telling import largest_cells
 from itaudit.runs.cells import Cell
-from itaudit.runs.judgements import Preference, judged_pairs, preferences
-from itaudit.runs.run import BASE, PromptShift, Run
+from itaudit.runs.judgements import Preference, check_judgements, judged_pairs, preferences
+from itaudit.runs.rows import PromptShift
+from itaudit.runs.run import BASE, Run
 
 _BETTER = {"first": 1.0, "tie": 0.0, "second": -1.0}
 _FIELDS = (
@@ -22,16 +23,27 @@ _FIELDS = (
 """Names of the custom fields, which are what its columns are called, and their types; KL is the mean over positions."""
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where the responses of a model, their scores or what a judge said of them can't be read."""
+    if cell.answered:
+        questions_of(cell.run)
+        cell.run.table("responses", cell.label).read()
+        cell.run.table("scores", cell.label).read()
+        check_judgements(cell.run, cell.label)
+
+
 def comparator_documents(cells: Sequence[Cell], reference: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(file name without its end, document) of each model against the reference, the reference against the base model,
     and every pair that a judge compared, in the runs of the largest size."""
+    readable = {(cell.run.path, cell.label) for cell in cells if not cell.problem}
     largest = list(largest_cells(cells))
     done = set()
     for cell in largest:
         against = BASE if cell.label == reference else reference
-        pairs = [(cell.label, against)] if against in cell.run.labels else []
-        for first, second in [*pairs, *judged_pairs(cell.run)]:
+        for first, second in [(cell.label, against), *judged_pairs(cell.run)]:
             key = (cell.run.path, frozenset((first, second)))
+            if not {(cell.run.path, first), (cell.run.path, second)} <= readable:
+                continue
             if key not in done and all(cell.run.table("responses", one).closed for one in (first, second)):
                 done.add(key)
                 yield f"{cell.run.name}-{first}-{second}", comparator_document(cell.run, first, second)
@@ -45,7 +57,7 @@ def comparator_document(run: Run, first: str, second: str) -> dict[str, Any]:
     judged = preferences(run, first, second), preferences(run, second, first)
     told = _Told(run, first), _Told(run, second)
     tasks = {question.prompt_id: question.task for question in questions_of(run) if question.task}
-    examples = []
+    examples: list[dict[str, Any]] = []
     for prompt in run.prompts():
         if not all(prompt.id in one.texts for one in told):
             continue

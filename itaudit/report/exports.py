@@ -50,7 +50,7 @@ def write_report(report: Report, folder: Path) -> dict[str, Any]:
 
 
 def document_of(report: Report) -> dict[str, Any]:
-    """`{title, written, subjects: [{name, paths, reference, finished, summary, tables}], reproduce}`."""
+    """`{title, written, subjects: [{name, paths, reference, finished, left_out, summary, tables}], reproduce}`."""
     told = report.reproduction
     return {
         "title": report.title,
@@ -116,7 +116,7 @@ def _files(report: Report) -> Iterator[tuple[str, bytes]]:
             yield f"tables/{folder}{table.name}.csv", csv_of(table)
             yield f"tables/{folder}{table.name}.parquet", parquet_of(table)
         yield f"tables/{folder}{COLUMNS}.csv", csv_of(columns_of(part.tables))
-        for name, document in comparator_documents(part.subject.cells, part.subject.reference):
+        for name, document in comparator_documents(part.beside, part.subject.reference):
             yield f"llm-comparator/{folder}{name}.json", orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from itaudit.analysis.table import Column, Table, Value
 from itaudit.errors import UserError
 from itaudit.report.subjects import Subject
+from itaudit.runs.cells import Cell, runs_of
+from itaudit.runs.left_out import checked
 from itaudit.runs.run import Run
 
 PACKAGES = (
@@ -29,8 +31,20 @@ class Reproduction:
     files: Table
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where what a run was made of, and on, can't be read."""
+    cell.run.base()
+    cell.run.state()
+    cell.run.prompts()
+    if cell.run.dataset_path.exists():
+        _ = cell.run.dataset
+
+
 def reproduction(subjects: Sequence[Subject]) -> Reproduction:
-    """How to repeat what the report tells. Raises UserError for recipes that can't be read."""
+    """How to repeat what the report tells, as far as it can be read.
+
+    Raises UserError for the recipe of an experiment that can't be read.
+    """
     recipes, commands = [], []
     for subject in subjects:
         for path in _recipe_paths(subject):
@@ -39,7 +53,7 @@ def reproduction(subjects: Sequence[Subject]) -> Reproduction:
             commands.append(f"itaudit run {shlex.quote(name)} --name {shlex.quote(path.parent.name)}")
     names = [path.name for subject in subjects for path in subject.paths]
     commands.append(f"itaudit report {' '.join(map(shlex.quote, names))}")
-    runs = list({run.path: run for subject in subjects for run in subject.runs}.values())
+    runs = runs_of(checked((cell for subject in subjects for cell in subject.cells), check))
     return Reproduction(tuple(commands), tuple(recipes), _facts(runs), _files(subjects, runs))
 
 

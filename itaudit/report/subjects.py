@@ -6,7 +6,7 @@ from pathlib import Path
 
 from itaudit import paths
 from itaudit.experiments.experiment import Experiment, is_experiment
-from itaudit.runs.cells import Cell, cells_of
+from itaudit.runs.cells import Cell, cells_of, runs_of
 from itaudit.runs.run import Run
 
 
@@ -23,14 +23,15 @@ class Subject:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The runs that were begun, each once."""
-        return tuple({cell.run.path: cell.run for cell in self.cells}.values())
+        """The runs that were begun and can be read, each once."""
+        return runs_of(self.cells)
 
     @property
     def finished(self) -> bool:
-        """Whether all that is to be scored is scored."""
-        planned = len(self.experiment.spec.runs) if self.experiment else len(self.runs)
-        return len(self.runs) == planned and all(cell.is_base or cell.scored for cell in self.cells)
+        """Whether all that is to be scored is scored, as far as it can be read."""
+        begun = len({cell.run.path for cell in self.cells})
+        planned = len(self.experiment.spec.runs) if self.experiment else begun
+        return begun == planned and all(cell.is_base or cell.problem or cell.scored for cell in self.cells)
 
 
 def subjects_of(places: Sequence[Path]) -> list[Subject]:

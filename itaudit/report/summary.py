@@ -7,6 +7,7 @@ from itaudit.analysis.table import Column, Table, Value
 from itaudit.analysis.verdicts import NOT_APART, UNTOLD
 from itaudit.report.subjects import Subject
 from itaudit.report.verdicts import SAID, told, verdict_sentences, who
+from itaudit.runs.left_out import LeftOut
 
 MODELS_TOLD = 6
 """Models whose shares are told one by one; the table has those of more."""
@@ -14,8 +15,10 @@ MODELS_TOLD = 6
 _Row = Mapping[str, Value]
 
 
-def summary_of(subject: Subject, tables: Sequence[Table]) -> Iterator[str]:
+def summary_of(subject: Subject, tables: Sequence[Table], left_out: Sequence[LeftOut] = ()) -> Iterator[str]:
     """Sentences, the most important first."""
+    for one in left_out:
+        yield f"{one.line}."
     if not subject.finished:
         yield "Not all of it is done yet: what follows tells of the models that are scored so far."
     by_name = {table.name: table for table in tables}

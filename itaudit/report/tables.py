@@ -3,12 +3,11 @@
 import importlib
 from collections.abc import Sequence
 
-from itaudit.analysis.table import Table
-from itaudit.experiments.published import published_tables
-from itaudit.report.subjects import Subject
+from itaudit.experiments.published import Published
 from itaudit.runs.cells import Cell
+from itaudit.runs.left_out import Told, together, told_by
 
-BUILDERS = (
+MAKERS = (
     "itaudit.experiments.shift_tables",
     "itaudit.experiments.enhancement_tables",
     "itaudit.evaluation.task_tables",
@@ -17,19 +16,14 @@ BUILDERS = (
     "itaudit.style.tables",
     "itaudit.report.cause_tables",
 )
-"""Modules with `tables(cells, reference)`; each is imported when its tables are asked for."""
+"""Modules with `check(cell)` and `tables(cells, reference)`; each is imported when its tables are asked for."""
 
 
-def all_tables(subjects: Sequence[Subject]) -> list[tuple[Subject, list[Table]]]:
-    """The tables of each subject; a subject of which nothing is scored has none."""
-    return [(subject, cell_tables(subject.cells, subject.reference, subject.published)) for subject in subjects]
+def cell_tables(cells: Sequence[Cell], reference: str, published: str = "") -> Told:
+    """The tables of some cells, and the published figures where a publication is named; none where nothing is scored.
 
-
-def cell_tables(cells: Sequence[Cell], reference: str, published: str = "") -> list[Table]:
-    """The tables of some cells, and the published figures where a publication is named.
-
-    Raises UserError for a publication that there is not, and for files that can't be read.
+    What can't be read is left out of them, and told.
     """
-    first, *rest = [importlib.import_module(name).tables(cells, reference) for name in BUILDERS]
-    others: list[Table] = [table for tables in rest for table in tables]
-    return [*first, *published_tables(published, cells, reference, others), *others]
+    first, *rest = [told_by(importlib.import_module(name), cells, reference) for name in MAKERS]
+    others = [table for told in rest for table in told.tables]
+    return together([first, told_by(Published(published, others), cells, reference), *rest])

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from itaudit.analysis.shift import CLASSES, ShiftClass, class_codes
-from itaudit.runs.cells import Cell, by_group
-from itaudit.runs.run import Response, Run, TokenScores
+from itaudit.runs.cells import Cell, check_scores
+from itaudit.runs.rows import Response, TokenScores
+from itaudit.runs.run import Run
 from itaudit.sanitize import visible, visible_line
 from itaudit.trace.evidence import fields
 from itaudit.trace.types import Evidence, Span
@@ -83,6 +84,18 @@ class Telling:
     moved: tuple[Moved, ...]
 
 
+def check(cell: Cell) -> None:
+    """Raises UserError where the responses of a scored model can't be read, token by token with their traces."""
+    if cell.is_base or not cell.scored:
+        return
+    check_scores(cell)
+    cell.run.prompts()
+    cell.run.token_text(0)
+    if cell.run.table("traces", cell.label).closed:
+        cell.run.table("traces", cell.label).read()
+        _ = cell.run.dataset
+
+
 def telling_responses(cells: Sequence[Cell]) -> list[Telling]:
     """Of each model, at its largest size and first seed, the responses with most KL on shifted tokens with a source.
 
@@ -95,14 +108,18 @@ def telling_responses(cells: Sequence[Cell]) -> list[Telling]:
 
 
 def largest_cells(cells: Sequence[Cell]) -> Iterator[Cell]:
-    """The scored cell of each variant and model, other than the base model, at its largest size and first seed."""
-    groups = by_group(cell for cell in cells if not cell.is_base and cell.scored)
+    """The scored cell of each variant and model, other than the base model, at its largest size and first seed.
+
+    Where that can't be read, another seed does, but no smaller size passes for it.
+    """
     best: dict[tuple[str, str], Cell] = {}
-    for (variant, size, label), seeds in groups.items():
-        before = best.get((variant, label))
-        if before is None or (size or 0) > (before.size or 0):
-            best[variant, label] = seeds[0]
-    yield from best.values()
+    for cell in cells:
+        if not cell.is_base and (cell.problem or cell.scored):
+            before = best.get((cell.variant, cell.label))
+            larger = before is None or (cell.size or 0) > (before.size or 0)
+            if larger or (before is not None and before.problem and cell.size == before.size):
+                best[cell.variant, cell.label] = cell
+    yield from (cell for cell in best.values() if not cell.problem)
 
 
 def _place(cell: Cell, *, variants: bool) -> str:

@@ -19,6 +19,7 @@ from itaudit.analysis.table import Column, Table
 from itaudit.data.child import say
 from itaudit.errors import UserError
 from itaudit.runs.cells import Cell
+from itaudit.runs.left_out import Told, told_by
 
 
 def request_of(cells: Sequence[Cell], reference: str) -> str:
@@ -53,8 +54,11 @@ def main() -> int:
     # Whoever started it and went away wants it to end, quietly.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        for table in _tables(orjson.loads(sys.argv[1])):
-            say({"table": _document(table)})
+        for told in _told(orjson.loads(sys.argv[1])):
+            for one in told.left_out:
+                say({"left_out": one.to_json()})
+            for table in told.tables:
+                say({"table": _document(table)})
         say({"done": True})
     except UserError as error:
         say({"problem": str(error)})
@@ -62,11 +66,11 @@ def main() -> int:
     return 0
 
 
-def _tables(request: Mapping[str, Any]) -> Iterator[Table]:
+def _told(request: Mapping[str, Any]) -> Iterator[Told]:
     """The tables of `report.tables.cell_tables`, each as soon as it is counted: some take much longer than others."""
     from itaudit.experiments.experiment import Experiment
-    from itaudit.experiments.published import published_tables
-    from itaudit.report.tables import BUILDERS
+    from itaudit.experiments.published import Published
+    from itaudit.report.tables import MAKERS
 
     cells: Sequence[Cell]
     if "experiment" in request:
@@ -76,16 +80,20 @@ def _tables(request: Mapping[str, Any]) -> Iterator[Table]:
     else:
         cells, reference, published = _cells(request["cells"]), str(request["reference"]), ""
     others: list[Table] = []
-    for number, name in enumerate(BUILDERS):
-        found = importlib.import_module(name).tables(cells, reference)
-        yield from found
+    for number, name in enumerate(MAKERS):
+        told = told_by(importlib.import_module(name), cells, reference)
+        yield told
         if number:
-            others += found
+            others += told.tables
         else:
             # The ladder is drawn beside those of the sizes; other figures wait for what stands beside them.
-            yield from (one for one in published_tables(published, cells, reference) if one.name == "published_ladder")
-    told = published_tables(published, cells, reference, others)
-    yield from (one for one in told if one.name != "published_ladder")
+            yield _of_ladder(told_by(Published(published), cells, reference), True)
+    yield _of_ladder(told_by(Published(published, others), cells, reference), False)
+
+
+def _of_ladder(told: Told, ladder: bool) -> Told:
+    tables = tuple(table for table in told.tables if (table.name == "published_ladder") == ladder)
+    return Told(tables, told.left_out)
 
 
 def _cells(told: Sequence[Mapping[str, Any]]) -> list[Cell]:

@@ -17,6 +17,7 @@ an empty one; or none at all, such as where the server sends no text or the ques
 FAILURES: tuple[Failure, ...] = get_args(Failure)
 
 Verdict = Literal["first", "second", "tie"]
+MADE_BY = "`itaudit evaluate --judge`"
 
 _SCORE = pa.struct([("aspect", pa.string()), ("score", pa.int32()), ("reason", pa.string())])
 _COMMON = [
@@ -79,13 +80,13 @@ class Preference:
 def aspect_table(run: Run, label: str) -> GrowingTable:
     """The ratings of one model's answers. Raises UserError for an unknown label."""
     _check(run, label)
-    return GrowingTable(run.path / "evaluation", "aspects", label, schema=ASPECT_RATINGS)
+    return GrowingTable(run.path / "evaluation", "aspects", label, schema=ASPECT_RATINGS, made_by=MADE_BY)
 
 
 def preference_table(run: Run, first: str, second: str) -> GrowingTable:
     """The preferences between two models' answers, `first` shown first. Raises UserError for an unknown label."""
     _check(run, first, second)
-    return GrowingTable(run.path / "evaluation" / "pairs", first, second, schema=PREFERENCES)
+    return GrowingTable(run.path / "evaluation" / "pairs", first, second, schema=PREFERENCES, made_by=MADE_BY)
 
 
 def aspect_ratings(run: Run, label: str) -> dict[str, AspectRating]:
@@ -96,6 +97,15 @@ def aspect_ratings(run: Run, label: str) -> dict[str, AspectRating]:
 def preferences(run: Run, first: str, second: str) -> dict[str, Preference]:
     """What a judge said so far where `first` was shown first, by prompt id."""
     return {row["prompt_id"]: _preference(row) for row in preference_table(run, first, second).read().to_pylist()}
+
+
+def check_judgements(run: Run, label: str) -> None:
+    """Raises UserError where what a judge said of a model, alone or beside another, can't be read."""
+    aspect_table(run, label).read()
+    for other in run.labels:
+        if other != label:
+            preference_table(run, label, other).read()
+            preference_table(run, other, label).read()
 
 
 def judged_pairs(run: Run) -> list[tuple[str, str]]:

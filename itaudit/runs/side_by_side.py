@@ -16,9 +16,10 @@ import numpy.typing as npt
 from itaudit.analysis.answers import parting
 from itaudit.analysis.by_position import ByPosition, by_position
 from itaudit.errors import UserError
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, runs_of
 from itaudit.runs.compare import Side, SideAnswer
-from itaudit.runs.run import Prompt, PromptShift, Run
+from itaudit.runs.rows import Prompt, PromptShift
+from itaudit.runs.run import Run
 
 MOST = 4
 """Models that stand side by side at most."""
@@ -58,7 +59,7 @@ class SideBySide:
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs of the models, each once."""
-        return tuple({cell.run.path: cell.run for cell in self.cells}.values())
+        return runs_of(self.cells)
 
     def poll(self) -> bool:
         """Takes in answers that came since; returns whether there were any. Raises UserError for broken files."""

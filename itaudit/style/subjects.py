@@ -78,7 +78,7 @@ class Place:
 
 def places(cells: Sequence[Cell]) -> list[Place]:
     """The places of an experiment that have something to tell: answered by the base model, scored of the others."""
-    there = [cell for cell in cells if (_answered(cell) if cell.is_base else cell.scored)]
+    there = [cell for cell in cells if measured(cell)]
     found: dict[tuple[str, int | None], dict[str, Subject]] = {}
     for (variant, size, label), group in by_group(there).items():
         found.setdefault((variant, size), {})[label] = Subject(label, tuple(cell.run for cell in group))
@@ -98,5 +98,6 @@ def place_columns(there: Sequence[Place]) -> tuple[Column, ...]:
     return (*columns, Column("model", "model", "text"))
 
 
-def _answered(cell: Cell) -> bool:
-    return cell.run.table("responses", cell.label).closed
+def measured(cell: Cell) -> bool:
+    """Whether there is something to tell of a cell."""
+    return cell.answered if cell.is_base else cell.scored

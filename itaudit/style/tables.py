@@ -3,11 +3,20 @@
 from collections.abc import Sequence
 
 from itaudit.analysis.table import Table
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, check_scores
 from itaudit.style.copied_table import copied_table
 from itaudit.style.form_tables import distance_tables, form_table, opening_table
 from itaudit.style.kind_tables import kind_table, word_table
-from itaudit.style.subjects import places
+from itaudit.style.subjects import measured, places
+
+
+def check(cell: Cell) -> None:
+    """Raises UserError where the responses of a model, their scores, the prompts or the dataset can't be read."""
+    if measured(cell):
+        cell.run.table("responses", cell.label).read()
+        check_scores(cell)
+        cell.run.prompts()
+        _ = cell.run.dataset
 
 
 def tables(cells: Sequence[Cell], reference: str) -> list[Table]:

@@ -7,10 +7,11 @@ from typing import Literal
 
 from itaudit.analysis.shift import CLASSES
 from itaudit.errors import UserError
-from itaudit.experiments.experiment import Experiment, is_experiment
+from itaudit.experiments.experiment import Experiment
 from itaudit.runs.cells import Cell, cells_of
 from itaudit.runs.compare import SideAnswer
-from itaudit.runs.run import Prompt, Run, list_runs
+from itaudit.runs.rows import Prompt
+from itaudit.runs.run import Run, list_runs
 from itaudit.runs.side_by_side import MOST, Partings, SideBySide
 from itaudit.tui.answer import Answer
 from itaudit.tui.prompt_starts import prompt_starts
@@ -61,7 +62,7 @@ class Beside:
     def where(self) -> str:
         """What the models are of: a run, with its experiment, or how many runs."""
         runs = self.compared.runs
-        experiments = {found.path: found.name for run in runs if (found := experiment_of(run))}
+        experiments = {found.path: found.name for run in runs if (found := Experiment.around(run))}
         head = [*experiments.values()] if len(experiments) == 1 else []
         return " ".join([*head, runs[0].name if len(runs) == 1 else f"{len(runs)} runs"])
 
@@ -171,20 +172,15 @@ class Beside:
             self.active = active
 
 
-def experiment_of(run: Run) -> Experiment | None:
-    """The experiment that a run is part of."""
-    folder = run.path.parent.parent
-    return Experiment(folder) if run.path.parent.name == "runs" and is_experiment(folder) else None
-
-
 def cells_near(run: Run) -> tuple[Cell, ...]:
     """The models that may stand beside those of a run: of its experiment, else of the runs in the same directory.
 
     Raises UserError where the experiment's recipe can't be read.
     """
-    experiment = experiment_of(run)
+    experiment = Experiment.around(run)
     if experiment is not None:
-        return experiment.cells()
+        # One that is broken says so where its experiment is shown.
+        return tuple(cell for cell in experiment.cells() if not cell.problem)
     found = list(cells_of(run))
     for other in list_runs(run.path.parent):
         if other.path != run.path:

@@ -14,6 +14,7 @@ from itaudit.sanitize import visible_line
 from itaudit.tui.layout import shortened, text_cells
 from itaudit.tui.matrix import Matrix, Row, Spot
 from itaudit.tui.progress import job_mark, job_words, stage_lines, stage_share
+from itaudit.tui.table_text import wrapped
 from itaudit.units import bar, duration_text
 
 Metric = Literal["KL", "shifted", "marginal", "unshifted", "tokens"]
@@ -175,9 +176,18 @@ def short_progress(cell: CellProgress | None) -> str:
 
 
 def cell_lines(
-    spot: Spot, run: RunProgress | None, cell: CellProgress | None, tables: Mapping[str, Table], now: float, width: int
+    spot: Spot,
+    run: RunProgress | None,
+    cell: CellProgress | None,
+    tables: Mapping[str, Table],
+    problems: Sequence[str],
+    now: float,
+    width: int,
 ) -> Content:
-    """All that is known of a cell: its place and state, its stages while they go on, its figures with intervals."""
+    """All that is known of a cell: its place and state, its stages while they go on, its figures with intervals.
+
+    `problems` say what of it can't be read.
+    """
     planned = spot.planned
     place = [visible_line(planned.name), visible_line(spot.label)]
     if planned.size is not None:
@@ -190,6 +200,7 @@ def cell_lines(
     lines = [Content.assemble((" · ".join(place), "bold"), "  ", (mark, style), f" {words}")]
     if run is not None and run.error:
         lines.append(Content.styled(shortened(visible_line(run.error), width), "$error"))
+    lines += [line for problem in problems for line in wrapped(problem, width, "$error")]
     if run is not None and state in ("running", "stopped", "failed"):
         stages = [stage for stage in run.state.stages.values() if stage.model in ("", spot.label)]
         lines += stage_lines(stages, now, width)

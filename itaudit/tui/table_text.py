@@ -7,6 +7,7 @@ from textual.content import Content
 
 from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value, shown
+from itaudit.runs.left_out import LeftOut
 from itaudit.sanitize import visible_line
 from itaudit.tui.layout import text_cells, wrap
 
@@ -50,12 +51,20 @@ def table_lines(table: Table, width: int) -> list[Content]:
         lines += _lines(table, band)
     for text in (table.note, f"Source: {table.source}" if table.source else ""):
         if text:
-            lines.append(Content())
-            shown_text = visible_line(text)
-            lines += [
-                Content.styled(shown_text[line.start : line.end].rstrip(), MUTED) for line in wrap(shown_text, width)
-            ]
+            lines += [Content(), *wrapped(text, width, MUTED)]
     return lines
+
+
+def left_out_text(left_out: Sequence[LeftOut], width: int) -> Content:
+    """What is left out of tables, and why, with an empty line to part it from them."""
+    lines = [line for one in left_out for line in wrapped(f"✗ {one.line}", width, "$error")]
+    return Content("\n").join([*lines, Content()])
+
+
+def wrapped(text: str, width: int, style: str) -> list[Content]:
+    """A text in as many lines as it takes."""
+    shown_text = visible_line(text)
+    return [Content.styled(shown_text[line.start : line.end].rstrip(), style) for line in wrap(shown_text, width)]
 
 
 def _bands(table: Table, width: int) -> list[list[_Laid]]:

@@ -1,75 +1,65 @@
 """Tables of results, heard from a process beside the screen."""
 
 from collections.abc import Callable
+from typing import Any
 
 from textual.message_pump import MessagePump
-from textual.timer import Timer
 
 from itaudit.analysis.table import Table
-from itaudit.data.child import Child
 from itaudit.report.told import table_of
-
-_LISTEN = 0.1
-"""Seconds between two looks at what the process has said."""
+from itaudit.runs.left_out import LeftOut, merged
+from itaudit.tui.hearing import Hearing
 
 
 class TablesTold:
-    """The tables that were asked for last, by name. `changed` is called whenever there are others to show."""
+    """The tables that were asked for last, by name, and what is left out of them.
+
+    `changed` is called whenever there are others to show.
+    """
 
     def __init__(self, node: MessagePump, changed: Callable[[], None]) -> None:
-        self._node = node
         self._changed = changed
-        self._child: Child | None = None
-        self._timer: Timer | None = None
-        self._hearing: dict[str, Table] = {}
-        self._said_all = False
+        self._hearing = Hearing(node, "counts", self._heard, self._ended)
+        self._coming: dict[str, Table] = {}
+        self._missing: list[LeftOut] = []
         self._asked: object = None
         self.tables: dict[str, Table] = {}
+        self.left_out: tuple[LeftOut, ...] = ()
         self.problem = ""
 
     @property
     def busy(self) -> bool:
-        return self._child is not None
+        return self._hearing.busy
 
     def ask(self, request: str, stamp: object = None) -> None:
         """Asks, unless the same was asked at the same `stamp`, which changes whenever there is more to tell."""
         if self._asked == (request, stamp) or self.busy:
             return
         self._asked = (request, stamp)
-        self._hearing, self._said_all, self.problem = {}, False, ""
-        self._child = Child("itaudit.report.told", [request])
-        self._timer = self._node.set_interval(_LISTEN, self._listen)
+        self._coming, self._missing, self.problem = {}, [], ""
+        self._hearing.start("itaudit.report.told", request)
 
-    def _listen(self) -> None:
-        if self._child is None:
-            return
-        came = False
-        for message in self._child.messages():
+    def _heard(self, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
             if "table" in message:
                 table = table_of(message["table"])
-                self._hearing[table.name] = table
-                came = True
-            elif "problem" in message:
-                self.problem = message["problem"]
+                self._coming[table.name] = table
             else:
-                self._said_all = True
-        if self._child.ended:
-            if self._said_all:
-                self.tables = self._hearing
-            elif not self.problem:
-                self.problem = f"the process that counts {self._child.last_words()}"
-            self.close()
-            self._changed()
-        elif came and self.tables.keys() <= self._hearing.keys():
+                self._missing.append(LeftOut.of_json(message["left_out"]))
+        if self.tables.keys() <= self._coming.keys():
             # What was counted before stands until there is as much again.
-            self.tables = dict(self._hearing)
+            self._take()
             self._changed()
+
+    def _ended(self, problem: str) -> None:
+        self.problem = problem
+        if not problem:
+            self._take()
+        self._changed()
+
+    def _take(self) -> None:
+        self.tables, self.left_out = dict(self._coming), merged(self._missing)
 
     def close(self) -> None:
         """Lets go of the process."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        self._hearing.close()

@@ -205,7 +205,7 @@ def test_published_figures_have_what_was_found_here_beside_them() -> None:
     here = {row["value"]: row["here"] for row in table.rows}
     assert here == {
         "42.6": "",
-        "43": "classification, unseen, sft: 40.0 % (30.0 to 50.0)",
+        "43": "classification, unseen, sft, size 16: 40.0 % (30.0 to 50.0)",
         "12.8": "classification, unseen, base: 10.0 % (5.0 to 20.0)",
     }
     assert [column.key for column in published_tables("kung2023", [], "sft")[0].columns] == ["what", "value"]

@@ -112,7 +112,7 @@ async def test_no_figure_of_a_cell_is_cut_off_at_40_columns(ladder: Experiment) 
             column = next(column for column in methods.columns if column.key == key)
             assert table_figure(row[key], column) in shown(pilot)
         assert "…" not in screen_text(pilot.app).split(" · sft · ")[1]
-        heads = screen_text(pilot.app).splitlines()[2]
+        heads = next(line for line in screen_text(pilot.app).splitlines() if line.strip().startswith("instances"))
         assert "40" in heads and "80" in heads, "two columns have room"
 
 
@@ -339,6 +339,30 @@ async def test_a_run_that_somebody_broke_hides_no_other(ladder: Experiment) -> N
         await pilot.pause()
         assert shown(pilot).count("✗ unreadable") == 2 and "cells 4/8" in shown(pilot)
         assert any("recipe.toml: not a TOML file" in note.message for note in pilot.app._notifications)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_a_torn_table_is_told_by_its_file_and_the_others_are_counted(
+    ladder: Experiment, size: tuple[int, int]
+) -> None:
+    torn = ladder.runs_path / "n320" / "scores" / "sft.arrow"
+    torn.write_bytes(torn.read_bytes()[:4000])
+    async with app_on(ladder).run_test(size=size) as pilot:
+        await counted(pilot)
+        methods = screen_of(pilot)._told.tables["methods"]
+        assert [(row["size"], row["model"]) for row in methods.rows] == [(40, "lft"), (40, "sft"), (320, "lft")]
+        assert shown(pilot).count("✗ unreadable") == 1
+        # The cell tells why, and nothing of the model beside it.
+        await pilot.press("j", "l", "l", "l")
+        await pilot.pause()
+        told = screen_text(pilot.app).replace("\n", "").replace(" ", "")
+        assert "scores/sft.arrow:notanArrowtable" in told and "makesitanew" in told
+        assert "fromthebase" not in told
+        await pilot.press("tab")
+        await pilot.pause()
+        told = screen_text(pilot.app).replace("\n", "").replace(" ", "")
+        assert "n320sftisleftout" in told and "scores/sft.arrow" in told
+        assert "Howfareachmodelmoved" in told
 
 
 def test_variants_and_seeds_are_rows_where_sizes_are_columns(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from itaudit.analysis.table import Table
 from itaudit.errors import UserError
 from itaudit.experiments.experiment import Experiment
 from itaudit.experiments.progress import ExperimentProgress, ExperimentWatch, RunProgress
-from itaudit.runs.cells import Cell
+from itaudit.runs.cells import Cell, check_scores
+from itaudit.runs.left_out import checked
 from itaudit.runs.run import BASE
 from itaudit.runs.side_by_side import MOST
 from itaudit.sanitize import visible_line
@@ -43,6 +44,7 @@ from itaudit.tui.navigation import navigator
 from itaudit.tui.pages_text import pages_text
 from itaudit.tui.result_pages import CELLS, page_tables, pages_of
 from itaudit.tui.screens.side_by_side import show_beside
+from itaudit.tui.table_text import left_out_text
 from itaudit.tui.tables_told import TablesTold
 from itaudit.tui.telling import say, told
 from itaudit.tui.widgets.key_bar import KeyBar
@@ -122,7 +124,7 @@ class ExperimentScreen(ExperimentJob):
         self._watch = ExperimentWatch(experiment)
         self.progress: ExperimentProgress = self._watch.poll()
         self._summaries: dict[tuple[str, str], ShiftSummary] = {}
-        self._unread: set[tuple[str, str]] = set()
+        self._unread: dict[tuple[str, str], str] = {}
         self._told = TablesTold(self, self._tables_came)
         self._ladder_shown: object = None
         self._problem = ""
@@ -138,6 +140,7 @@ class ExperimentScreen(ExperimentJob):
                 yield Static(id="cell-lines", markup=False)
         with VerticalScroll(id="results", can_focus=False):
             yield LadderPlot()
+            yield Static(id="left-out", markup=False)
             yield TablesText(id="tables")
         yield Static(id="message", markup=False)
         yield KeyBar()
@@ -219,7 +222,10 @@ class ExperimentScreen(ExperimentJob):
             text = Content.styled("nothing is planned here", "$foreground-muted")
         else:
             run = run_progress(self.progress, spot)
-            text = cell_lines(spot, run, cell_progress(run, spot), self._told.tables, self.clock(), width - 1)
+            # Rows pool the seeds, and would tell of others in place of one that can't be read.
+            tables = {} if (spot.planned.name, spot.label) in self._unread else self._told.tables
+            problems = self._problems(run, spot.label)
+            text = cell_lines(spot, run, cell_progress(run, spot), tables, problems, self.clock(), width - 1)
             if self._told.busy:
                 text += Content.styled("\ncounting intervals …", "$foreground-muted")
         self.query_one("#cell-lines", Static).update(text)
@@ -230,15 +236,19 @@ class ExperimentScreen(ExperimentJob):
         return max(self.query_one(LineList).scrollable_content_region.width - 2, 10)
 
     def _draw_results(self, width: int) -> None:
-        tables = page_tables(self._told.tables, self.page)
+        tables, left_out = page_tables(self._told.tables, self.page), self._told.left_out
         self._draw_ladder(tables)
         text, width = self.query_one(TablesText), max(20, width)
+        gone = self.query_one("#left-out", Static)
+        gone.display = bool(left_out)
+        gone.update(left_out_text(left_out, width))
         if self._told.problem:
             text.say(self._told.problem, width, "$error")
         elif tables:
             text.show(list(tables.values()), width)
         else:
-            waiting = "counting …" if self._told.busy else "No cell is done yet: there is nothing to tell."
+            nothing = "" if left_out else "No cell is done yet: there is nothing to tell."
+            waiting = "counting …" if self._told.busy else nothing
             text.say(waiting, width)
 
     def _draw_ladder(self, tables: Mapping[str, Table]) -> None:
@@ -276,16 +286,28 @@ class ExperimentScreen(ExperimentJob):
         return state, metric_text(self.metric, summary) if summary is not None else short_progress(cell)
 
     def _summary(self, run: RunProgress | None, label: str) -> ShiftSummary | None:
-        key = (run.planned.name, label) if run else ("", label)
-        if key not in self._summaries and key not in self._unread and run is not None and run.run is not None:
-            try:
-                if run.run.table("scores", label).closed:
-                    self._summaries[key] = run.run.summary(label)
-            except UserError as error:
+        cell = cell_of(run, label)
+        if run is None or cell is None:
+            return None
+        key = (run.planned.name, label)
+        if key not in self._summaries and key not in self._unread:
+            (cell,) = checked([cell], check_scores)
+            if cell.problem:
                 # Once: a file that is broken now is broken at the next look, too.
-                self._unread.add(key)
-                self.app.notify(visible_line(str(error)), severity="error", markup=False)
+                self._unread[key] = cell.problem
+                self.app.notify(visible_line(cell.problem), severity="error", markup=False)
+            elif cell.scored:
+                self._summaries[key] = cell.run.summary(label)
         return self._summaries.get(key)
+
+    def _problems(self, run: RunProgress | None, label: str) -> list[str]:
+        """Why a cell, or some of its figures, can't be told."""
+        cell = cell_of(run, label)
+        if run is None or cell is None:
+            return []
+        told = [one.problem for one in self._told.left_out if one.concerns(cell.run.path, label)]
+        unread = self._unread.get((run.planned.name, label))
+        return list(dict.fromkeys([*([unread] if unread else []), *told]))
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """What concerns a cell is offered where cells are shown."""

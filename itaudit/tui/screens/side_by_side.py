@@ -24,7 +24,7 @@ from itaudit.tui.layout import shortened
 from itaudit.tui.navigation import navigator
 from itaudit.tui.pace import repaint_seconds
 from itaudit.tui.pages_text import pages_text
-from itaudit.tui.table_text import table_text
+from itaudit.tui.table_text import left_out_text, table_text
 from itaudit.tui.tables_told import TablesTold
 from itaudit.tui.telling import say, told
 from itaudit.tui.widgets.key_bar import KeyBar
@@ -121,6 +121,7 @@ class SideBySideScreen(Screen[None]):
                 yield Static(id="position", markup=False)
             yield PositionPlots(id="plots")
             with VerticalScroll(id="text", can_focus=False):
+                yield Static(id="left-out", markup=False)
                 yield TablesText(id="lines")
         yield KeyBar()
 
@@ -227,6 +228,10 @@ class SideBySideScreen(Screen[None]):
     def _draw_text(self) -> None:
         if self.is_mounted and self.page in ("figures", "recipes"):
             lines, width = self.query_one(TablesText), max(20, self.app.size.width - 3)
+            left_out = self._told.left_out if self.page == "figures" else ()
+            gone = self.query_one("#left-out", Static)
+            gone.display = bool(left_out)
+            gone.update(left_out_text(left_out, width))
             try:
                 tables = self._tables()
             except UserError as error:
@@ -235,7 +240,7 @@ class SideBySideScreen(Screen[None]):
             if tables:
                 lines.show(tables, width)
             else:
-                nothing = "No tuned model of these is scored to its end yet."
+                nothing = "" if left_out else "No tuned model of these is scored to its end yet."
                 lines.say("counting …" if self._told.busy else nothing, width)
 
     def _tables(self) -> list[Table]:
