@@ -299,7 +299,7 @@ class GrowingTable:
             return self.read()
         if self.whole.exists():
             # It did so meanwhile, and some parts may have been gone when they were listed.
-            return map_table(self.whole, self.schema)
+            return map_table(self.whole, self.schema, self.made_by)
         # `Schema.empty_table` would import pandas, which takes longer than all the rest of opening a run.
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([], self.schema)
 
