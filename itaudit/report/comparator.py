@@ -45,7 +45,7 @@ def comparator_document(run: Run, first: str, second: str) -> dict[str, Any]:
     judged = preferences(run, first, second), preferences(run, second, first)
     told = _Told(run, first), _Told(run, second)
     tasks = {question.prompt_id: question.task for question in questions_of(run) if question.task}
-    examples = []
+    examples: list[dict[str, Any]] = []
     for prompt in run.prompts():
         if not all(prompt.id in one.texts for one in told):
             continue
