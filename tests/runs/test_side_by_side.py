@@ -86,14 +86,14 @@ def first_one_by_one(beside: SideBySide) -> dict[str, int]:
     return {prompt_id: first for prompt_id, first in firsts.items() if first is not None}
 
 
-def test_where_all_prompts_part_is_told_at_once(built: Run, tmp_path: Path) -> None:
-    beside = SideBySide(cells_of(built))
+def test_where_all_prompts_part_is_told_at_once(built_run: Run, tmp_path: Path) -> None:
+    beside = SideBySide(cells_of(built_run))
     assert first_one_by_one(beside) == beside.first_partings and len(beside.first_partings) > 3
-    run = copy(built, tmp_path / "begun")
+    run = copy(built_run, tmp_path / "begun")
     (run.path / "responses" / "base.arrow").unlink()
     later = SideBySide(cells_of(run))
     assert first_one_by_one(later) == later.first_partings
-    shutil.copy(built.path / "responses" / "base.arrow", run.path / "responses" / "base.arrow")
+    shutil.copy(built_run.path / "responses" / "base.arrow", run.path / "responses" / "base.arrow")
     assert later.poll() and later.first_partings == beside.first_partings
 
 
