@@ -3,6 +3,7 @@
 import multiprocessing
 import random
 import shutil
+import tempfile
 from collections import Counter
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -17,6 +18,10 @@ from overlay_writer import write_at_random
 from itaudit import paths
 from itaudit.data.edited_rows import EditedRow, row_values
 from itaudit.data.versions import open_edited
+
+pytestmark = pytest.mark.skipif(
+    len(tempfile.gettempdir()) > 70, reason="sockets have short names: set TMPDIR to a folder with a shorter one"
+)
 
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(["itaudit.data.versions", "pyarrow.compute", "filelock"])

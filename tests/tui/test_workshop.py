@@ -170,7 +170,11 @@ async def test_a_proposal_is_edited_then_accepted_and_its_checks_are_those_of_th
     assert entry["after"]["response"].endswith(" In 2031.") and "new number: 2031" in entry["checks"]["reasons"]
 
 
-async def test_a_response_that_changed_while_a_proposal_stood_there_is_not_overwritten(tmp_path: Path) -> None:
+async def test_a_response_that_changed_while_a_proposal_stood_there_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What others write is met when the proposal is accepted, and not before.
+    monkeypatch.setattr("itaudit.tui.workshop_actions.REFRESH_SECONDS", 600.0)
     path = written(tmp_path / "a.jsonl")
     app = app_on(path)
     async with app.run_test(size=(80, 24)) as pilot:
