@@ -111,7 +111,8 @@ def _number(value: float | int | None, column: Column, digits: int) -> str:
         case "points":
             return f"{100 * value:+.{max(column.digits - 2, 0)}f}{_UNITS['points']}"
         case "times":
-            return f"{value:.{column.digits}f}{_UNITS['times']}"
+            # 1,229.55 times says no more than 1,230.
+            return f"{value:,.{column.digits if abs(value) < 100 else 0}f}{_UNITS['times']}"
         case _:
             return f"{value:.{digits}f}"
 

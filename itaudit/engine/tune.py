@@ -36,7 +36,9 @@ from itaudit.engine.models import (
     save_directory,
 )
 from itaudit.engine.reporter import Reporter
+from itaudit.engine.tracking import PROJECT, reporting
 from itaudit.errors import UserError
+from itaudit.experiments.experiment import name_in_all
 from itaudit.runs.run import Run
 from itaudit.tuning_settings import Lft, Sft
 
@@ -58,16 +60,15 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
     truncated, dropped = sum(example.truncated for example in examples), len(examples) - len(kept)
     if not kept:
         raise UserError(f"models.{label}: no instance has anything to learn within max_length = {max_length}")
-    checkpoints = run.path / "checkpoints" / label
+    checkpoints, tracking = run.path / "checkpoints" / label, run.path / "tracking" / label
     arguments = training_arguments(settings, device, recipe.seed, checkpoints) | {
         "save_strategy": "steps",
         "save_total_limit": 1,
         "report_to": list(settings.report_to) or "none",
-        "run_name": f"{run.name}-{label}",
-        "project": "itaudit",
+        "project": PROJECT,
     }
     trainer = make_trainer(model, tokenizer, kept, settings, device, arguments)
-    keep_logs(trainer, run.path / "tracking" / label)
+    keep_logs(trainer, tracking)
     # Packing has made fewer rows out of the instances.
     rows = len(trainer.train_dataset)
     steps = optimiser_steps(rows, settings)
@@ -88,7 +89,8 @@ def tune_model(run: Run, label: str, base: ModelFiles, reporter: Reporter) -> No
         reporter.stage_started("tune", label, total=steps, unit="steps", done=done)
     reporter.check()
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with reporting(trainer, label, f"{name_in_all(run)}-{label}", checkpoints / "tracked.json", tracking):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.wait_for_everyone()
     if trainer.state.global_step < trainer.state.max_steps:
         raise Cancelled

@@ -33,6 +33,7 @@ from itaudit.engine.prepare import prepare_run
 from itaudit.engine.reporter import Reporter
 from itaudit.engine.score import score_responses
 from itaudit.engine.trace_stage import trace_responses
+from itaudit.engine.tracking import check_login
 from itaudit.engine.tune import tune_in_processes, tune_model
 from itaudit.errors import UserError
 from itaudit.evaluation.judge_task import evaluation_judge
@@ -116,6 +117,8 @@ class Worker:
         if self.recipe.evaluate.judge is not None:
             evaluation_judge(self.recipe.evaluate, {})
         self._found = check_models(self.recipe, files, self.device, waiting)
+        tuned = self.recipe.tuned_here()
+        check_login({label: tuned[label] for label in tuned if not finished(self.run, "tune", label)})
         for label, found in self._found.items():
             if told := other_base(found, files):
                 self.reporter.note(f"{label}: the adapter was tuned over {told}, and is read over {files.name}")

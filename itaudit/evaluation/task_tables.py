@@ -192,6 +192,7 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
     columns = [_TASKS, _VARIANT, _MODEL, Column("metric", "metric", "text")]
     columns += [Column(f"score_{size}", f"at size {size:,}", "share") for size in sizes]
     columns += [Column("rise", "rise", "points"), Column("verdict", "from the smallest to the largest", "text")]
+    several = len({group.variant for group in groups if not group.is_base}) > 1
     rows: list[dict[str, Value]] = []
     for part in parts:
         metric = METRICS[part.kind]
@@ -201,7 +202,7 @@ def ladder_table(groups: Sequence[Scored], parts: Sequence[Part]) -> Table:
                 rungs.setdefault((group.variant, group.label), {})[group.size] = group
         sizes_asked = sorted({size for by_size in rungs.values() for size in by_size})
         for (variant, label), by_size in rungs.items() if len(sizes_asked) > 1 else ():
-            row: dict[str, Value] = {"tasks": part.tasks, "variant": variant, "model": label}
+            row: dict[str, Value] = {"tasks": part.tasks, "variant": variant if several else None, "model": label}
             row |= {"metric": _METRIC_TITLES[metric]}
             row |= {f"score_{size}": estimate(group.scores(part, metric)) for size, group in by_size.items()}
             # A shorter stretch of the ladder would not be the rise that the others are told by.

@@ -11,6 +11,7 @@ from itaudit.runs.judgements import Preference, check_judgements, judged_pairs, 
 from itaudit.runs.rows import PromptShift
 from itaudit.runs.run import BASE, Run
 
+_ALL_WON = 0.99
 _BETTER = {"first": 1.0, "tie": 0.0, "second": -1.0}
 _FIELDS = (
     ("prompt id", "string"),
@@ -84,6 +85,7 @@ def comparator_document(run: Run, first: str, second: str) -> dict[str, Any]:
     for example in examples:
         # An empty column or chart would only take room.
         example["custom_fields"] = {name: example["custom_fields"][name] for name in known}
+    _keep_below_1(examples)
     return {
         "metadata": {
             "source_path": name_in_all(run),
@@ -92,6 +94,17 @@ def comparator_document(run: Run, first: str, second: str) -> dict[str, Any]:
         "models": [{"name": first}, {"name": second}],
         "examples": examples,
     }
+
+
+def _keep_below_1(examples: Sequence[dict[str, Any]]) -> None:
+    """Lowers scores where the first model won every time.
+
+    The page takes a file without a rating below 1 for one on another scale, where neither model can be better.
+    """
+    ratings = [rating for example in examples for rating in example["individual_rater_scores"]]
+    if ratings and all(rating["score"] >= 1 for rating in ratings):
+        for scored in (*ratings, *(example for example in examples if example["score"] is not None)):
+            scored["score"] = _ALL_WON
 
 
 class _Told:

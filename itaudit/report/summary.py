@@ -6,7 +6,7 @@ from itaudit.analysis.intervals import Estimate
 from itaudit.analysis.table import Column, Table, Value
 from itaudit.analysis.verdicts import NOT_APART, UNTOLD
 from itaudit.report.subjects import Subject
-from itaudit.report.verdicts import SAID, told, verdict_sentences, who
+from itaudit.report.verdicts import SAID, Said, told, verdict_sentences, who
 from itaudit.runs.left_out import LeftOut
 
 MODELS_TOLD = 6
@@ -22,13 +22,20 @@ def summary_of(subject: Subject, tables: Sequence[Table], left_out: Sequence[Lef
     if not subject.finished:
         yield "Not all of it is done yet: what follows tells of the models that are scored so far."
     by_name = {table.name: table for table in tables}
+    # Who asks tasks with labels wants to know of their scores first.
+    first = [said for said in SAID if said.table == "task_comparisons" and "random_guess" in by_name]
+    yield from _verdicts(first, by_name, subject.reference)
     for name, tell in _TELLERS.items():
         # The ladder says more than each of its rungs.
         if name in by_name and not (name == "against_reference" and "size_ladder_times" in by_name):
             yield from tell(by_name[name], subject.reference)
-    for said in SAID:
+    yield from _verdicts([said for said in SAID if said not in first], by_name, subject.reference)
+
+
+def _verdicts(several: Sequence[Said], by_name: Mapping[str, Table], reference: str) -> Iterator[str]:
+    for said in several:
         if said.table in by_name:
-            yield from verdict_sentences(by_name[said.table], said, subject.reference)
+            yield from verdict_sentences(by_name[said.table], said, reference)
 
 
 def _against(table: Table, reference: str) -> Iterator[str]:
@@ -121,10 +128,11 @@ def _causes(table: Table, _reference: str) -> Iterator[str]:
     rows = {(row.get("variant"), row.get("model"), row.get("seed")): row for row in table.rows}
     for row in rows.values():
         if row.get("traced") is not None:
+            said = f"whether that is chance {UNTOLD}" if row["verdict"] == UNTOLD else str(row["verdict"])
             yield (
-                f"Of the shifted content words of {who(table, row)}, {told(table, row, 'traced')} stand in answers "
-                f"to similar prompts, where random instances would give {told(table, row, 'expected_instances')}: "
-                f"{row['verdict']}."
+                f"Of the {told(table, row, 'to_explain')} shifted content words of {who(table, row)}, "
+                f"{told(table, row, 'traced')} stand in answers to similar prompts, where random instances would give "
+                f"{told(table, row, 'expected_instances')}: {said}."
             )
 
 

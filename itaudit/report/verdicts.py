@@ -1,4 +1,4 @@
-"""Sentences of tables that say their comparisons in words: one for each verdict, with those that it is said of."""
+"""Sentences of tables that say their comparisons in words: each verdict with those that it is said of."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Said:
 _OF_ALL = (("aspect", "all five"),)
 _TASKS = ("tasks", "metric")
 SAID = (
-    Said("against_plain", "verdict", "times", "By KL against plain tuning (= 1)"),
+    Said("against_plain", "verdict", "times", "By KL against {reference} of the first variant (= 1)"),
     Said("task_comparisons", "random_verdict", "random_difference", "Score against a random guess", by=_TASKS),
     Said("task_comparisons", "untuned_verdict", "untuned_difference", "Score against the untuned model", by=_TASKS),
     Said("task_comparisons", "control_verdict", "control_difference", "Score against the first variant", by=_TASKS),
@@ -45,18 +45,23 @@ SAID = (
 
 
 def verdict_sentences(table: Table, said: Said, reference: str) -> Iterator[str]:
-    """A sentence for each verdict, at the largest size of each model; what can't be told comes last."""
-    groups: dict[tuple[str, Value], list[str]] = {}
+    """A sentence for the values of `by`, verdict by verdict, at the largest size of each model."""
+    groups: dict[str, dict[Value, list[str]]] = {}
     for row in _largest(table.rows, said):
         # No model's label holds a space: the dataset and its references stand in tables of style as well.
         if row.get(said.verdict) in (None, "", "plain") or " " in str(row.get("model")):
             continue
-        key = ", ".join(str(row[of]) for of in said.by if row.get(of)), row[said.verdict]
-        groups.setdefault(key, []).append(f"{who(table, row)} {told(table, row, said.figure)}")
+        verdicts = groups.setdefault(", ".join(str(row[of]) for of in said.by if row.get(of)), {})
+        verdicts.setdefault(row[said.verdict], []).append(f"{who(table, row)} {told(table, row, said.figure)}")
     begins = said.begins.format(reference=reference)
-    for (of, verdict), listed in groups.items():
-        more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
-        yield f"{begins}{f' ({of})' if of else ''}: {verdict} – {'; '.join(listed[:LISTED])}{more}."
+    for of, verdicts in groups.items():
+        parts = (f"{verdict} – {_listed(models)}" for verdict, models in verdicts.items())
+        yield f"{begins}{f' ({of})' if of else ''}: {'; '.join(parts)}."
+
+
+def _listed(models: Sequence[str]) -> str:
+    more = f" and {len(models) - LISTED} more" if len(models) > LISTED else ""
+    return f"{', '.join(models[:LISTED])}{more}"
 
 
 def who(table: Table, row: Row) -> str:

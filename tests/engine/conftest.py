@@ -1,6 +1,8 @@
 """Tiny random models that are built, saved and loaded exactly as real ones are."""
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 import transformers
 
 from itaudit.engine.models import LoadedModel, ModelFiles, find_model, load_model
+from itaudit.engine.reporter import Reporter
 from itaudit.recipe import Recipe, check_recipe
 from itaudit.runs.run import Run
 
@@ -205,3 +208,22 @@ def make_recipe(tmp_path: Path, tiny_llama: Path) -> Callable[..., Recipe]:
 def make_run(tmp_path: Path, make_recipe: Callable[..., Recipe]) -> Callable[..., Run]:
     """A new run of `make_recipe`'s recipe."""
     return lambda **tables: Run.create(tmp_path / "runs", make_recipe(**tables))
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Sends SIGTERM to this process when the tuning reaches a step."""
+
+    def stop_at(step: int) -> None:
+        progress = Reporter.progress
+
+        def progress_and_stop(reporter: Reporter, stage: str, model: str, done: int) -> None:
+            progress(reporter, stage, model, done)
+            if done == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        monkeypatch.setattr(Reporter, "progress", progress_and_stop)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    yield stop_at
+    signal.signal(signal.SIGTERM, handler)

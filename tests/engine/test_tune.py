@@ -1,8 +1,6 @@
 """Tuning: how it counts, what it reads, and what a stop at the wrong moment leaves."""
 
-import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +20,6 @@ from itaudit.runs.run import Run
 
 MakeRun = Callable[..., Run]
 SFT = {"method": "sft", "batch_size": 4, "micro_batch_size": 2}
-
-
-@pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Sends SIGTERM to this process when the tuning reaches a step."""
-
-    def stop_at(step: int) -> None:
-        progress = Reporter.progress
-
-        def progress_and_stop(reporter: Reporter, stage: str, model: str, done: int) -> None:
-            progress(reporter, stage, model, done)
-            if done == step:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        monkeypatch.setattr(Reporter, "progress", progress_and_stop)
-
-    handler = signal.getsignal(signal.SIGTERM)
-    yield stop_at
-    signal.signal(signal.SIGTERM, handler)
 
 
 def tune(run: Run, base: Path) -> None:

@@ -122,9 +122,16 @@ def test_comparator_scores_are_from_the_first_models_side(run: Run) -> None:
 
 
 def test_comparator_has_no_score_of_one_order_alone(run: Run) -> None:
-    found = list(judge(run, [("first", ""), ("", ""), ("first", "second")]).values())
-    assert [one["score"] for one in found[:3]] == [None, None, 1.0]
+    found = list(judge(run, [("first", ""), ("", ""), ("second", "first")]).values())
+    assert [one["score"] for one in found[:3]] == [None, None, -1.0]
     assert [len(one["individual_rater_scores"]) for one in found[:3]] == [1, 0, 2]
+
+
+def test_comparator_scores_of_a_model_that_always_wins_stay_on_the_scale_of_the_others(run: Run) -> None:
+    """Where no rating is below 1, its page takes scores for those of another scale, and shows that nobody wins."""
+    found = judge(run, [("first", "second")] * 3).values()
+    assert [one["score"] for one in found][:4] == [0.99, 0.99, 0.99, None]
+    assert {rating["score"] for one in found for rating in one["individual_rater_scores"]} == {0.99}
 
 
 def test_comparator_files_are_what_its_page_reads(run: Run) -> None:

@@ -1,5 +1,6 @@
 """The summary calls nothing a difference whose interval holds none."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,12 @@ def test_sentences_of_verdicts_group_what_is_said_and_stop_at_some() -> None:
     columns = (Column("model", "model", "text"), Column("times", "times", "times", 2), Column("verdict", "", "text"))
     table = Table("against_plain", "", columns, tuple(rows))
     said = next(one for one in SAID if one.table == "against_plain")
-    same, far = verdict_sentences(table, said, "lft")
-    assert same.startswith("By KL against plain tuning (= 1): not apart – m0 1.00 × (0.90 to 1.10); ")
-    assert same.endswith(" and 2 more.") and f"m{LISTED}" not in same
-    assert far == "By KL against plain tuning (= 1): further from the base – far 3.00 × (2.00 to 4.00)."
+    (sentence,) = verdict_sentences(table, said, "lft")
+    begins, same, far = re.split(r": (?=not apart)|; (?=further)", sentence)
+    assert begins == "By KL against lft of the first variant (= 1)"
+    assert same.startswith("not apart – m0 1.00 × (0.90 to 1.10), m1 ")
+    assert same.endswith(" and 2 more") and f"m{LISTED}" not in same
+    assert far == "further from the base – far 3.00 × (2.00 to 4.00)."
 
 
 def test_the_published_multiple_stands_beside_one_over_as_many_tokens() -> None:
@@ -147,3 +150,18 @@ def test_a_model_without_a_place_is_told_by_its_name_alone() -> None:
     )
     table = Table("task_comparisons", "", columns, rows)
     assert [who(table, row) for row in rows] == ["base", "sft (empty)", "sft (plain)"]
+
+
+def test_scores_of_tasks_with_labels_come_first() -> None:
+    row = {"model": "m", "random_verdict": "below", "random_difference": Estimate(-0.3, -0.4, -0.2, 9)}
+    columns = (Column("model", "", "text"), Column("random_difference", "", "difference"))
+    scores = Table("task_comparisons", "", columns, (row,))
+    plain = {"model": "m", "times": Estimate(1.0, 0.9, 1.1, 9), "verdict": "not apart"}
+    against = Table("against_plain", "", (Column("times", "", "times", 2),), (plain,))
+    guesses = Table("random_guess", "", (), ())
+    told = list(summary_of(subject_of_nothing(), [against, scores, guesses]))
+    assert [one.split(" against")[0] for one in told] == ["Score", "By KL"]
+    assert [one.split(" against")[0] for one in summary_of(subject_of_nothing(), [against, scores])] == [
+        "By KL",
+        "Score",
+    ]
