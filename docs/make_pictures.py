@@ -20,9 +20,9 @@ SAMPLE = Path(__file__).parents[1] / "samples" / "long_answers.jsonl"
 # Name, size, and the keys that lead to what the picture shows: of a run, of a copy of the sample dataset, and of an
 # experiment such as ghosh2024-small.
 OF_RUN = [
-    ("stepper", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "escape"]),
+    ("stepper", (130, 40), ["slash", *"charon", "enter", "3", "n", "escape"]),
     ("stepper-80x24", (80, 24), ["slash", *"volley", "enter", "3", "n", "n", "escape"]),
-    ("dataset", (130, 40), ["slash", *"charon", "enter", "3", "n", "n", "enter"]),
+    ("dataset", (130, 40), ["slash", *"charon", "enter", "3", "n", "enter"]),
     ("flags", (150, 44), ["slash", *"volley", "enter", "3", "n", "c", "n", "n", "d", "n", "escape"]),
     ("hallucination", (100, 40), ["S", "PAUSE"]),
     ("live", (130, 40), ["L"]),
