@@ -43,6 +43,8 @@ class Cached:
         self._options = options
         self._whole: Whole | None = None
         self._loader: Child | None = None
+        self._gone: Path | None = None
+        """Where a part that the loader told of is no more."""
         self._parts: list[Dataset] = []
         self._measured: list[pa.Table] = []
         self._reader: threading.Thread | None = None
@@ -126,14 +128,21 @@ class Cached:
             return True
         for message in messages:
             if "part" in message:
-                if not self._map_part(Path(message["folder"]), message["part"]):
-                    return True
+                if self._gone is None and not self._map_part(Path(message["folder"]), message["part"]):
+                    self._gone = Path(message["folder"]).parent
+                    continue
                 done = message["done"]
                 self.share = done[0] / done[1] if done and done[1] else None
             elif "whole" in message:
                 sha256, self.folder = message["sha256"], Path(message["whole"])
             else:
                 self.problem = message["problem"]
+        if self._gone is not None:
+            # A loader that can't write takes away what it wrote before it says so.
+            if loader.ended:
+                self.problem = f"{self.source}: its copy in {self._gone} was removed; open it again"
+                self.close()
+            return loader.ended
         if sha256:
             self._finish(sha256)
             # It still tidies the cache up, and nobody polls any more.
@@ -159,7 +168,6 @@ class Cached:
             except (UserError, OSError):
                 continue
             return True
-        self.problem = f"{self.source}: its copy in {folder.parent} was removed; open it again"
         return False
 
     def _map(self, folder: Path, number: int) -> None:

@@ -263,6 +263,39 @@ def test_a_full_disk_is_no_obstacle(large: Path) -> None:
     assert "can't keep the parsed dataset (File too large)" in out
 
 
+class Says:
+    """A loader that says one thing at each look, and ends."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self._messages = list(messages)
+        self.ended = False
+
+    def messages(self) -> list[dict[str, Any]]:
+        said, self._messages = self._messages[:1], self._messages[1:]
+        self.ended = not self._messages
+        return said
+
+    def close(self) -> None:
+        self.ended = True
+
+
+def test_parts_that_a_full_disk_took_away_before_it_was_told_are_no_obstacle(json_lines: Lines, tmp_path: Path) -> None:
+    cached = Cached(json_lines(ROWS[:5]), {"format": "auto", "split": None, "turn": -1})
+    part = {"part": 0, "folder": str(tmp_path / "gone" / "copy"), "rows": 5, "done": None}
+    cached._loader = Says(part, {"unwritable": "cache: full"})  # type: ignore[assignment]
+    assert not cached.poll() and not cached.problem
+    assert cached.poll() and cached.warning == "cache: full; the dataset is read without it"
+    assert len(cached.whole()[0]) == 5
+
+
+def test_parts_that_somebody_took_away_are_told_once_the_loader_ends(json_lines: Lines, tmp_path: Path) -> None:
+    cached = Cached(json_lines(ROWS[:5]), {"format": "auto", "split": None, "turn": -1})
+    part = {"part": 0, "folder": str(tmp_path / "gone" / "copy"), "rows": 5, "done": None}
+    cached._loader = Says(part, {**part, "part": 1})  # type: ignore[assignment]
+    assert not cached.poll() and not cached.problem
+    assert cached.poll() and cached.problem.endswith("gone was removed; open it again")
+
+
 def test_a_damaged_copy_is_made_anew(json_lines: Lines, own_cache: Path) -> None:
     path = json_lines(ROWS[:300])
     Cached.open(path).whole()
